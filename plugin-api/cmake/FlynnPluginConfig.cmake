@@ -1,0 +1,6 @@
+# find_package(FlynnPlugin): the targets Flynn::abi (the C header) and Flynn::sdk (the C++ SDK), and flynn_add_plugin().
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(boost_json 1.81 CONFIG)
+include(${CMAKE_CURRENT_LIST_DIR}/FlynnPluginTargets.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/FlynnPlugin.cmake)
