@@ -2,7 +2,6 @@
 
 #include <Poco/Net/Context.h>
 #include <Poco/Net/DNS.h>
-#include <Poco/Net/HTTPSClientSession.h>
 #include <Poco/Net/NetException.h>
 #include <Poco/Net/SSLException.h>
 #include <Poco/Net/SecureStreamSocket.h>
@@ -57,7 +56,8 @@ Result<Dialled> connect_tls(const Endpoint& endpoint, const Poco::URI& uri, cons
     return failure("connect to " + endpoint.url + ": the peer leaf certificate did not match the provided pin",
                    "If the cluster's certificate was replaced on purpose, add the cluster again with its new pin.");
   }
-  return Dialled{socket, std::make_unique<Poco::Net::HTTPSClientSession>(socket), uri.getAuthority()};
+  // HTTPSClientSession of Poco 1.11 refuses a connected socket; over a secure one the plain session does the same.
+  return Dialled{socket, std::make_unique<Poco::Net::HTTPClientSession>(socket), uri.getAuthority()};
 }
 
 Result<Dialled> connect_plain(const Poco::URI& uri, const SocketAddress& address) {
