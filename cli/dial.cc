@@ -7,6 +7,7 @@
 #include <Poco/Net/SecureStreamSocket.h>
 #include <Poco/URI.h>
 #include <openssl/evp.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <array>
@@ -44,7 +45,10 @@ std::string digest_of(const X509* certificate) {
 
 Poco::Net::Context::Ptr client_context(bool pinned) {
   const auto mode = pinned ? Poco::Net::Context::VERIFY_NONE : Poco::Net::Context::VERIFY_STRICT;
-  return new Poco::Net::Context(Poco::Net::Context::TLS_CLIENT_USE, "", "", "", mode, 9, true);
+  Poco::Net::Context::Ptr context = new Poco::Net::Context(Poco::Net::Context::TLS_CLIENT_USE, "", "", "", mode, 9, true);
+  // An attached job's outgoing bytes move and grow between two tries of a non-blocking write.
+  SSL_CTX_set_mode(context->sslContext(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  return context;
 }
 
 Result<Dialled> connect_tls(const Endpoint& endpoint, const Poco::URI& uri, const SocketAddress& address) {

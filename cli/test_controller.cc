@@ -256,6 +256,7 @@ TestController::Reply TestController::answer_app(const Request& request, const s
   }
   if (below == "/deploy") return deploy(name, text_of(as_object(parsed), "id"));
   if (below.starts_with("/scale/")) return scale(name, as_object(parsed));
+  if (below == "/routes") return {200, "[]"};
   if (below == "/log") {
     return {200, R"({"job_id":"h-1","msg":"hello","process_type":"web","source":"app","stream":"stdout","timestamp":"2026-01-31T12:00:00.5Z"})"
                  "\n" R"({"job_id":"h-1","msg":"oops","process_type":"web","source":"app","stream":"stderr","timestamp":"2026-01-31T12:00:01Z"})" "\n",
