@@ -1,0 +1,203 @@
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+#include <sstream>
+
+#include "../admin_socket.h"
+#include "../documents.h"
+#include "../session.h"
+#include "../table.h"
+#include "../terminal.h"
+#include "families.h"
+
+namespace flynn::cli {
+namespace {
+
+constexpr std::size_t kDigestShown = 12;
+
+Result<json::value> ask(const std::string& method, const json::object& params, const Progress& progress = {}) {
+  return admin_request(admin_socket_path(), method, params, progress);
+}
+
+std::string short_digest(const json::object& document) { return text_of(document, "digest").substr(0, kDigestShown); }
+
+std::string joined(const json::array& words) {
+  std::string text;
+  for (const json::value& word : words) {
+    if (word.is_string()) text += (text.empty() ? "" : ",") + std::string(word.get_string());
+  }
+  return text;
+}
+
+Result<int> list(Session& session, const Arguments& arguments) {
+  const auto answer = ask("plugin.list", {});
+  if (!answer) return answer.error();
+  if (arguments.has("json")) {
+    session.out() << json::serialize(*answer) << '\n';
+    return 0;
+  }
+  Table table({"SLOT", "NAME", "VERSION", "STATE", "GENERATION", "DIGEST", "CALLS", "ERRORS", "ZOMBIES", "PROVIDES"});
+  for (const json::value& value : array_of(as_object(*answer), "plugins")) {
+    const json::object& plugin = as_object(value);
+    const json::value* zombies = plugin.if_contains("zombies");
+    const auto count = zombies != nullptr && zombies->is_array() ? static_cast<std::int64_t>(zombies->get_array().size())
+                                                                : number_of(plugin, "zombies");
+    table.add({text_of(plugin, "slot"), text_of(plugin, "name"), text_of(plugin, "version"), text_of(plugin, "state"),
+               std::to_string(number_of(plugin, "generation")), short_digest(plugin),
+               std::to_string(number_of(plugin, "calls")), std::to_string(number_of(plugin, "errors")),
+               std::to_string(count), joined(array_of(plugin, "provides"))});
+  }
+  table.print(session.out());
+  return 0;
+}
+
+bool names_a_file(const std::string& what) { return what.find('/') != std::string::npos || what.ends_with(".so"); }
+
+/// The host resolves paths in its own folder, so it gets absolute ones.
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+Result<int> inspect(Session& session, const Arguments& arguments) {
+  const std::string what = arguments.at(0);
+  const auto answer = ask("plugin.inspect", names_a_file(what) ? json::object{{"path", absolute(what)}} : json::object{{"slot", what}});
+  if (!answer) return answer.error();
+  const json::object& plugin = as_object(*answer);
+  if (arguments.has("json")) {
+    session.out() << json::serialize(*answer) << '\n';
+    return 0;
+  }
+  const json::object& manifest = object_of(plugin, "manifest");
+  Table facts({"name:", text_of(manifest, "name")});
+  facts.add({"version:", text_of(manifest, "version")});
+  facts.add({"provides:", joined(array_of(manifest, "provides"))});
+  facts.add({"requires:", joined(array_of(manifest, "requires"))});
+  facts.add({"swap:", text_of(manifest, "swap")});
+  facts.add({"digest:", text_of(plugin, "digest")});
+  for (const json::value& problem : array_of(plugin, "problems")) {
+    facts.add({"problem:", problem.is_string() ? std::string(problem.get_string()) : json::serialize(problem)});
+  }
+  facts.print(session.out());
+  const json::array& methods = array_of(plugin, "methods");
+  if (methods.empty()) return 0;
+  session.out() << '\n';
+  Table table({"INTERFACE", "METHOD", "CALLS", "ERRORS", "MEAN us", "MAX us"});
+  for (const json::value& value : methods) {
+    const json::object& method = as_object(value);
+    const std::int64_t calls = number_of(method, "calls");
+    table.add({text_of(method, "interface"), text_of(method, "method"), std::to_string(calls),
+               std::to_string(number_of(method, "errors")),
+               std::to_string(calls > 0 ? number_of(method, "total_us") / calls : 0),
+               std::to_string(number_of(method, "max_us"))});
+  }
+  table.print(session.out());
+  return 0;
+}
+
+/// Live lines for a person; a log of a script gets the summary only.
+Progress progress_to(Session& session) {
+  if (!is_terminal(2)) return {};
+  return [&session](const json::object& line) {
+    session.err() << "  " << text_of(line, "phase") << "  " << number_of(line, "elapsed_ms") << " ms\n" << std::flush;
+  };
+}
+
+void print_swap(std::ostream& out, const json::object& swap) {
+  const auto side = [](const json::object& version) {
+    return text_of(version, "version") + " (" + short_digest(version) + ", generation " +
+           std::to_string(number_of(version, "generation")) + ")";
+  };
+  out << text_of(swap, "slot") << ": " << side(object_of(swap, "from")) << " => " << side(object_of(swap, "to")) << '\n';
+  for (const json::value& value : array_of(swap, "phases")) {
+    const json::object& phase = as_object(value);
+    out << "  " << text_of(phase, "phase") << "  " << number_of(phase, "ms") << " ms\n";
+  }
+  out << "swap completed in " << number_of(swap, "total_ms") << " ms, pause " << number_of(swap, "pause_ms") << " ms, old image "
+      << (flag_of(swap, "unmapped") ? "unmapped" : "still mapped ('flynn plugin list' shows zombies)") << '\n';
+}
+
+Result<int> swap(Session& session, const Arguments& arguments) {
+  json::object params{{"slot", arguments.at(0)}, {"path", absolute(arguments.at(1))}};
+  if (arguments.has("drain")) {
+    const std::string text = arguments.value("drain");
+    std::int64_t drain_ms = -1;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), drain_ms);
+    if (code != std::errc() || end != text.data() + text.size() || drain_ms < 0) {
+      return usage_error("--drain \"" + text + "\": expected milliseconds");
+    }
+    params["drain_ms"] = drain_ms;
+  }
+  const auto answer = ask("plugin.swap", params, progress_to(session));
+  if (!answer) return answer.error().advise("The old version serves on. 'flynn plugin history' has the record.");
+  print_swap(session.out(), as_object(*answer));
+  return 0;
+}
+
+Result<int> rollback(Session& session, const Arguments& arguments) {
+  const auto answer = ask("plugin.rollback", {{"slot", arguments.at(0)}}, progress_to(session));
+  if (!answer) return answer.error().advise("The present version serves on. 'flynn plugin history' has the record.");
+  print_swap(session.out(), as_object(*answer));
+  return 0;
+}
+
+/// A JSON argument, or with a leading @ the file that has it.
+Result<json::object> json_argument(const std::string& text) {
+  std::string content = text;
+  if (text.starts_with('@')) {
+    std::ifstream file(text.substr(1));
+    if (!file) return failure("read " + text.substr(1) + ": cannot open the file");
+    std::ostringstream all;
+    all << file.rdbuf();
+    content = all.str();
+  }
+  boost::system::error_code code;
+  const json::value value = json::parse(content, code);
+  if (code) return usage_error("not JSON: " + code.message());
+  if (!value.is_object()) return usage_error("expected a JSON object: {\"member\": …}");
+  return value.get_object();
+}
+
+Result<int> configure(Session& session, const Arguments& arguments) {
+  const auto config = json_argument(arguments.at(1));
+  if (!config) return config.error().context("configuration");
+  const auto answer = ask("plugin.configure", {{"slot", arguments.at(0)}, {"config", *config}}, progress_to(session));
+  if (!answer) return answer.error();
+  const bool live = text_of(as_object(*answer), "applied") == "live";
+  session.err() << arguments.at(0) << (live ? " took the configuration while running.\n" : " was swapped to take the configuration.\n");
+  return 0;
+}
+
+Result<int> history(Session& session, const Arguments& arguments) {
+  const auto answer = ask("plugin.history", arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}});
+  if (!answer) return answer.error();
+  // One JSON object a line: entries of different kinds have different members.
+  for (const json::value& entry : array_of(as_object(*answer), "entries")) session.out() << json::serialize(entry) << '\n';
+  return 0;
+}
+
+Result<int> call(Session& session, const Arguments& arguments) {
+  const auto body = arguments.values.size() > 2 ? json_argument(arguments.at(2)) : Result<json::object>(json::object());
+  if (!body) return body.error().context("body");
+  const auto answer = ask("call", {{"interface", arguments.at(0)}, {"method", arguments.at(1)}, {"body", *body}});
+  if (!answer) return answer.error();
+  const json::value* reply = as_object(*answer).if_contains("body");
+  session.out() << json::serialize(reply != nullptr ? *reply : *answer) << '\n';
+  return 0;
+}
+
+}  // namespace
+
+CommandList plugin_commands() {
+  const Option as_json{0, "json", "", "as JSON"};
+  return {
+      {"plugin list", "", "Show and replace the plugins of the flynn-host on this machine", {as_json}, 0, 0, list},
+      {"plugin inspect", "<slot>|<file.so>", "Show a plugin's manifest, problems and calls", {as_json}, 1, 1, inspect},
+      {"plugin swap", "<slot> <file.so>", "Replace a running plugin without a stop",
+       {{'d', "drain", "ms", "how long the old one may finish what it has in flight"}}, 2, 2, swap},
+      {"plugin rollback", "<slot>", "Return to the version before the last swap", {}, 1, 1, rollback},
+      {"plugin configure", "<slot> <json>|@<file>", "Give a plugin a new configuration", {}, 2, 2, configure},
+      {"plugin history", "[<slot>]", "Show the audit log of swaps", {}, 0, 1, history},
+      {"plugin call", "<interface> <method> [<json>|@<file>]", "Call a method through the door as the operator", {}, 2, 3, call},
+  };
+}
+
+}  // namespace flynn::cli

@@ -1,0 +1,77 @@
+#include "deploy.h"
+
+#include "documents.h"
+#include "events.h"
+#include "names.h"
+
+namespace flynn::cli {
+namespace {
+
+// On top of the app's own timeout: the controller reports the failure itself, and rolls back first.
+constexpr std::chrono::seconds kDeployGrace{90};
+constexpr std::int64_t kDeployTimeoutDefault = 120;
+
+Status wait_for_deployment(EventStream& events, const json::object& deployment) {
+  const std::string id = text_of(deployment, "id");
+  const auto timeout = std::chrono::seconds(number_of(deployment, "deploy_timeout", kDeployTimeoutDefault)) + kDeployGrace;
+  const Deadline deadline = deadline_after(timeout);
+  for (;;) {
+    const auto event = events.next(deadline);
+    if (!event) {
+      return event.error().context("wait for deployment " + id).advise("'flynn deployment' shows how it stands, 'flynn log' why.");
+    }
+    const json::object& data = object_of(*event, "data");
+    if (text_of(*event, "object_type") != "deployment") continue;
+    if (text_of(*event, "object_id") != id && text_of(data, "deployment") != id) continue;
+    const std::string status = text_of(data, "status");
+    if (status == "complete") return Done{};
+    if (status == "failed") {
+      return failure("deployment " + id + " failed: " + text_of(data, "error"),
+                     "The previous release stays in force. 'flynn log' shows what the new one printed.");
+    }
+  }
+}
+
+}  // namespace
+
+Result<json::object> current_release(ControllerClient& client, const std::string& app) {
+  const auto release = client.get("/apps/" + percent_encode(app) + "/release");
+  if (release) return as_object(*release);
+  if (release.error().kind != Failure::kNotFound) return release.error();
+  // Without a release or without the app? The controller answers both the same way.
+  if (const auto known = client.get("/apps/" + percent_encode(app)); !known) {
+    if (known.error().kind != Failure::kNotFound) return known.error();
+    return Error{"app \"" + app + "\" not found", "'flynn apps' lists the apps of this cluster.", Failure::kNotFound};
+  }
+  return json::object();
+}
+
+Result<json::object> require_release(ControllerClient& client, const std::string& app) {
+  auto release = current_release(client, app);
+  if (release && release->empty()) return failure("app \"" + app + "\" has no release", "Push it first: git push flynn master");
+  return release;
+}
+
+Status deploy(ControllerClient& client, const std::string& app, const std::string& release) {
+  auto events = EventStream::open(client, "app_id=" + percent_encode(app) + "&object_types=deployment");
+  if (!events) return events.error();
+  const auto deployment = client.post("/apps/" + percent_encode(app) + "/deploy", json::object{{"id", release}});
+  if (!deployment) return deployment.error().context("deploy release " + release);
+  const json::object& object = as_object(*deployment);
+  if (!text_of(object, "finished_at").empty()) return Done{};
+  return wait_for_deployment(*events, object);
+}
+
+Result<std::string> release_and_deploy(ControllerClient& client, const std::string& app, json::object release) {
+  for (const char* own : {"id", "created_at", "app", "artifact"}) release.erase(own);
+  const auto owner = client.get("/apps/" + percent_encode(app));
+  if (!owner) return owner.error();
+  release["app_id"] = text_of(as_object(*owner), "id");
+  const auto created = client.post("/releases", release);
+  if (!created) return created.error().context("create the release");
+  const std::string id = text_of(as_object(*created), "id");
+  if (auto deployed = deploy(client, app, id); !deployed) return deployed.error();
+  return id;
+}
+
+}  // namespace flynn::cli
