@@ -147,6 +147,14 @@ void write_response_head(const ResponseHead& head, const ResponseContext& contex
   buffer.set_size(out.size());
 }
 
+FramedBody frame_body(BodyFraming::Kind kind, std::string_view data, bool done, ChunkSizeRoom& room) {
+  if (kind != BodyFraming::Kind::kChunked) return {{}, data, {}};
+  if (data.empty()) return {{}, {}, done ? "0\r\n\r\n" : ""};
+  const char* end = room.data() + room.size();
+  const char* begin = write_chunk_size_before(room.data() + room.size(), data.size());
+  return {{begin, static_cast<std::size_t>(end - begin)}, data, done ? "\r\n0\r\n\r\n" : "\r\n"};
+}
+
 char* write_chunk_size_before(char* end, std::size_t size) {
   *--end = '\n';
   *--end = '\r';

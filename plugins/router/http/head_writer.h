@@ -2,6 +2,7 @@
 // reader behind the router can't find a message that the router did not see.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -65,8 +66,16 @@ void write_response_head(const ResponseHead& head, const ResponseContext& contex
 /// 20 to 200 characters of [a-zA-Z0-9+/=-], as Flynn's routers accept them.
 bool valid_request_id(std::string_view id);
 
+constexpr std::size_t kChunkSizeBytesMax = 18;
+using ChunkSizeRoom = std::array<char, kChunkSizeBytesMax>;
+
+/// What to send, in this order, so that the next reader sees `data` (the last of its body if `done`).
+struct FramedBody {
+  std::string_view size_line, data, end;
+};
+FramedBody frame_body(BodyFraming::Kind kind, std::string_view data, bool done, ChunkSizeRoom& room);
+
 /// "HEX CRLF" of a chunk of `size` bytes, written so that it ends just before `end`. Returns where it begins.
 char* write_chunk_size_before(char* end, std::size_t size);
-constexpr std::size_t kChunkSizeBytesMax = 18;
 
 }  // namespace flynn::router
