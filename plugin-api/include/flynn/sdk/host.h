@@ -59,6 +59,7 @@ class Host : public Door, public Log {
   explicit Host(const flynn_host* table) : table_(table) {}
 
   using Door::call;
+  using Log::info;
   Result<Reply> call(std::string_view interface, std::string_view method, const json::object& body, Deadline deadline,
                      const std::vector<int>& fds) override;
   void write(LogLevel level, std::string_view event, const json::object& fields) override;
