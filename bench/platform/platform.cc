@@ -1,0 +1,91 @@
+// What a user and an operator wait for, on a node of its own: median (min–max) of a few rounds each.
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+
+#include "node.h"
+
+namespace flynn::e2e {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+void report(const char* what, std::vector<double> values, const char* unit = "ms") {
+  if (values.empty()) return;
+  std::sort(values.begin(), values.end());
+  std::printf("%-44s %10.1f %s  (%.1f–%.1f, n=%zu)\n", what, values[values.size() / 2], unit, values.front(),
+              values.back(), values.size());
+}
+
+std::vector<double> rounds(int count, const std::function<double(int)>& one) {
+  std::vector<double> values;
+  for (int i = 0; i < count; ++i)
+    if (const double value = one(i); value >= 0) values.push_back(value);
+  return values;
+}
+
+bool serves(const Node& node, const std::string& app) {
+  return node.get(app + ".flynn.localhost", "/", {"-o", "/dev/null", "-w", "%{http_code}"}).out == "200";
+}
+
+// From typing the push to the first 200.
+double push_to_200(const Node& node, const std::string& app) {
+  const auto start = Clock::now();
+  const auto pushed = node.push_sample("node-hello", app);
+  const bool up = pushed.ok() && eventually(30s, [&] { return serves(node, app); });
+  if (!up) std::fprintf(stderr, "%s", pushed.out.c_str());
+  return up ? ms_since(start) : -1;
+}
+
+double swap_ms(const Node& node, const std::string& slot, const char* member) {
+  const auto swapped = node.flynn(
+      {"plugin", "swap", slot, node.plugin_path(slot), "--json"});
+  auto document = parse_json_object(swapped.out);
+  if (!swapped.ok() || !document || document->if_contains(member) == nullptr) return -1;
+  return document->at(member).to_number<double>();
+}
+
+void report_idle_memory(const Node& node) {
+  std::ifstream smaps("/proc/" + std::to_string(node.host_pid()) + "/smaps_rollup");
+  for (std::string line; std::getline(smaps, line);)
+    if (line.rfind("Pss:", 0) == 0 || line.rfind("Rss:", 0) == 0) std::printf("idle host process %s\n", line.c_str());
+}
+
+int measure() {
+  Node node;
+  const auto cold = Clock::now();
+  if (!node.start() || !node.introduce()) {
+    std::fprintf(stderr, "the node did not start\n%s", node.log().c_str());
+    return 1;
+  }
+  report("cold start to healthy (with layer import)", {ms_since(cold)});
+  node.stop();
+  const auto warm = Clock::now();
+  if (!node.start()) return 1;
+  report("warm start to healthy", {ms_since(warm)});
+  report_idle_memory(node);
+
+  report("push (first, new app) to first 200",
+         rounds(3, [&](int i) { return push_to_200(node, "app" + std::to_string(i)); }));
+  report("job start: flynn run true, whole command", rounds(9, [&](int) {
+           const auto start = Clock::now();
+           return node.flynn({"-a", "app0", "run", "true"}).ok() ? ms_since(start) : -1;
+         }));
+  for (const char* slot : {"router", "store", "scheduler", "controller"}) {
+    report((std::string("swap of an idle ") + slot + ", total").c_str(),
+           rounds(7, [&](int) { return swap_ms(node, slot, "total_ms"); }));
+    report((std::string("swap of an idle ") + slot + ", pause").c_str(),
+           rounds(7, [&](int) { return swap_ms(node, slot, "pause_ms"); }));
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace flynn::e2e
+
+int main() { return flynn::e2e::measure(); }

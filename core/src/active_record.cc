@@ -1,0 +1,86 @@
+#include "active_record.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "flynn/sdk/stream.h"
+#include "flynn/sdk/unique_fd.h"
+
+namespace flynn::core {
+namespace {
+
+json::value to_json(const std::optional<RecordedVersion>& version) {
+  if (!version) return nullptr;
+  return json::object{{"path", version->path}, {"version", version->version}, {"digest", version->digest}};
+}
+
+std::optional<RecordedVersion> version_of(const json::object& document, std::string_view key) {
+  const auto* version = find_object(document, key);
+  if (version == nullptr) return std::nullopt;
+  return RecordedVersion{string_or(*version, "path"), string_or(*version, "version"), string_or(*version, "digest")};
+}
+
+}  // namespace
+
+Result<ActiveRecord> ActiveRecord::load(std::filesystem::path file) {
+  ActiveRecord record;
+  record.file_ = std::move(file);
+  std::ifstream stream(record.file_);
+  if (!stream) return record;
+  std::ostringstream text;
+  text << stream.rdbuf();
+  auto document = parse_json_object(text.str());
+  if (!document) return document.error().context(record.file_.string());
+  const auto* slots = find_object(*document, "slots");
+  if (slots == nullptr) return record;
+  for (const auto& [name, value] : *slots) {
+    const auto* entry = value.if_object();
+    if (entry == nullptr) continue;
+    record.slots_[std::string(name)] = {version_of(*entry, "current"), version_of(*entry, "previous"),
+                                        version_of(*entry, "pending"), string_or(*entry, "configured_digest"),
+                                        int_or(*entry, "last_generation")};
+  }
+  return record;
+}
+
+Result<void> ActiveRecord::save() const {
+  json::object slots;
+  for (const auto& [name, slot] : slots_)
+    slots[name] = {{"current", to_json(slot.current)},
+                   {"previous", to_json(slot.previous)},
+                   {"pending", to_json(slot.pending)},
+                   {"configured_digest", slot.configured_digest},
+                   {"last_generation", slot.last_generation}};
+  const std::string text = json::serialize(json::object{{"v", 1}, {"slots", slots}}) + "\n";
+  const auto temporary = file_.string() + ".new";
+  const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd) return errno_error(errno, "make " + temporary);
+  if (auto written = write_all(fd.get(), text, Deadline::none()); !written) return written.error().context(temporary);
+  if (::fsync(fd.get()) != 0) return errno_error(errno, "sync " + temporary);
+  if (::rename(temporary.c_str(), file_.c_str()) != 0) return errno_error(errno, "rename " + temporary);
+  const UniqueFd folder(::open(file_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder || ::fsync(folder.get()) != 0) return errno_error(errno, "sync " + file_.parent_path().string());
+  return {};
+}
+
+void ActiveRecord::forget_other_files(const std::string& name, const std::filesystem::path& folder) const {
+  const auto found = slots_.find(name);
+  if (found == slots_.end()) return;
+  std::set<std::string> kept;
+  for (const auto* version : {&found->second.current, &found->second.previous, &found->second.pending})
+    if (*version) kept.insert((*version)->path);
+  std::error_code failure;
+  for (std::filesystem::directory_iterator files(folder, failure), end; !failure && files != end;
+       files.increment(failure))
+    if (!kept.contains(files->path().string())) {
+      std::error_code busy;
+      std::filesystem::remove(files->path(), busy);
+    }
+}
+
+}  // namespace flynn::core

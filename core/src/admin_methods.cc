@@ -1,0 +1,108 @@
+#include "admin_methods.h"
+
+namespace flynn::core {
+namespace {
+
+constexpr std::int64_t kHistoryEntries = 200, kCallTimeoutMs = 30'000;
+
+json::object document_of(const std::string& slot, const SwapOutcome& outcome) {
+  json::array phases;
+  for (const auto& phase : outcome.report.phases)
+    phases.push_back(json::object{{"phase", phase.name}, {"ms", phase.ms}});
+  json::object document{{"slot", slot},
+                        {"from", outcome.from},
+                        {"to", outcome.to},
+                        {"phases", std::move(phases)},
+                        {"total_ms", outcome.report.total_ms},
+                        {"pause_ms", outcome.report.pause_ms},
+                        {"unmapped", outcome.report.unmapped}};
+  if (!outcome.report.unmapped) document["left_mapped_because"] = outcome.report.left_mapped_because;
+  return document;
+}
+
+// Of a file that is not loaded: what a swap to it would be judged by.
+json::object judged_file(const std::string& path) {
+  auto facts = probe_elf(path);
+  json::array problems;
+  json::object document{{"path", path}, {"methods", json::array{}}};
+  if (!facts) {
+    problems.emplace_back(facts.error().message);
+  } else {
+    for (const auto& problem : judge(*facts)) problems.emplace_back(problem);
+    auto manifest = parse_json(facts->manifest_text);
+    document["manifest"] = manifest ? *manifest : json::value();
+    document["digest"] = digest_of_file(path).value_or("");
+  }
+  document["problems"] = std::move(problems);
+  return document;
+}
+
+}  // namespace
+
+Result<json::object> AdminMethods::inspect(const json::object& params) {
+  if (auto path = find_string(params, "path")) return judged_file(*path);
+  auto slot = require_string(params, "slot");
+  if (!slot) return slot.error();
+  return node_.inspect(*slot);
+}
+
+Result<json::object> AdminMethods::swap(const json::object& params, bool back, const AdminProgress& progress) {
+  auto slot = require_string(params, "slot");
+  if (!slot) return slot.error();
+  const SwapProgress tell = [&](const std::string& phase, double elapsed_ms) {
+    progress({{"slot", *slot}, {"phase", phase}, {"elapsed_ms", elapsed_ms}});
+  };
+  if (back) {
+    auto outcome = node_.roll_back(*slot, tell);
+    if (!outcome) return outcome.error();
+    return document_of(*slot, *outcome);
+  }
+  auto path = require_string(params, "path");
+  if (!path) return path.error();
+  auto outcome = node_.swap(*slot, *path, std::chrono::milliseconds(int_or(params, "drain_ms")), tell);
+  if (!outcome) return outcome.error();
+  return document_of(*slot, *outcome);
+}
+
+Result<json::object> AdminMethods::configure(const json::object& params) {
+  auto slot = require_string(params, "slot");
+  if (!slot) return slot.error();
+  const auto* config = find_object(params, "config");
+  if (config == nullptr) return Error{Code::invalid_argument, "member \"config\" must be an object"};
+  auto live = node_.configure(*slot, json::serialize(*config));
+  if (!live) return live.error();
+  return json::object{{"slot", *slot}, {"applied", *live ? "live" : "swap"}};
+}
+
+Result<json::object> AdminMethods::call(const json::object& params) {
+  auto interface = require_string(params, "interface");
+  auto method = require_string(params, "method");
+  if (!interface) return interface.error();
+  if (!method) return method.error();
+  const auto* body = find_object(params, "body");
+  const auto timeout = std::chrono::milliseconds(int_or(params, "timeout_ms", kCallTimeoutMs));
+  auto reply = node_.door().call_as_operator(*interface, *method, body == nullptr ? json::object{} : *body,
+                                             Deadline::after(timeout));
+  if (!reply) return reply.error();
+  return json::object{{"body", std::move(reply->body)}};
+}
+
+Result<json::object> AdminMethods::run(const std::string& method, const json::object& params,
+                                       const AdminProgress& progress) {
+  if (method == "plugin.list") return node_.list();
+  if (method == "plugin.inspect") return inspect(params);
+  if (method == "plugin.swap") return swap(params, false, progress);
+  if (method == "plugin.rollback") return swap(params, true, progress);
+  if (method == "plugin.configure") return configure(params);
+  if (method == "plugin.history")
+    return json::object{{"entries", node_.history().last(string_or(params, "slot"), kHistoryEntries)}};
+  if (method == "call") return call(params);
+  if (method == "status") return node_.status();
+  if (method == "shutdown") {
+    shut_down_();
+    return json::object{};
+  }
+  return Error{Code::unimplemented, "the admin socket has no method \"" + method + "\""};
+}
+
+}  // namespace flynn::core

@@ -1,0 +1,43 @@
+// Door: the one way from a plugin to another. Finds the slot that provides an interface and passes the call on.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "flynn/sdk/call.h"
+#include "slot.h"
+
+namespace flynn::core {
+
+inline constexpr std::chrono::seconds kCallTimeoutDefault{30};
+
+/// Thread: pass and call [any]; announce [control].
+class Door {
+ public:
+  /// `slot` provides these from now on, beside what others do. Borrows the slot for the door's life.
+  void announce(Slot& slot, const std::vector<InterfaceId>& provides);
+  /// A call whose caller is already filled in and allowed. Deadline 30 s when it has none.
+  flynn_status pass(flynn_call call, flynn_reply* reply);
+  /// As the operator, who may call everything.
+  Result<Reply> call_as_operator(std::string_view interface, std::string_view method, const json::object& body,
+                                 Deadline deadline);
+  bool provides(const InterfaceId& wanted) const;
+
+ private:
+  struct Provider {
+    Slot* slot;
+    InterfaceId interface;
+  };
+  using Table = std::map<std::string, Provider, std::less<>>;  // "flynn.store/1" -> provider
+
+  std::atomic<const Table*> table_{nullptr};
+  // A table that was replaced may still be read; they are few and small, so all are kept.
+  std::mutex changing_;
+  std::vector<std::unique_ptr<const Table>> tables_;
+};
+
+}  // namespace flynn::core

@@ -1,0 +1,199 @@
+#include "generation.h"
+
+#include <chrono>
+#include <cstring>
+
+#include "door.h"
+#include "host_table.h"
+#include "reply_sink.h"
+
+namespace flynn::core {
+namespace {
+
+double ms_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Generation::Generation(CoreServices& services, GenerationFacts facts) : services_(services), facts_(std::move(facts)) {}
+
+Result<void> Generation::run(const char* name, Phase phase, Deadline deadline) {
+  // Shared with the thread: a phase that hangs may write its error long after we have gone on.
+  auto body = [phase = std::move(phase)]() -> Result<void> {
+    flynn_error error{};
+    error.struct_size = sizeof error;
+    const flynn_status status = phase(&error);
+    if (status == FLYNN_OK) return {};
+    const std::size_t size = std::min<std::size_t>(error.message_size, sizeof error.message);
+    std::string words(error.message, size);
+    if (words.empty()) words = std::string(code_name(code_from_status(status)));
+    return Error{code_from_status(status), words};
+  };
+  auto result = control_->run(std::move(body), deadline);
+  if (!result) return result.error().context(facts_.slot + " " + facts_.manifest.version + ": " + name);
+  return result;
+}
+
+Result<std::unique_ptr<Generation>> Generation::create(CoreServices& services, GenerationFacts facts, StagedFile file,
+                                                       Deadline deadline) {
+  std::unique_ptr<Generation> made(new Generation(services, std::move(facts)));
+  auto image = PluginImage::load(std::move(file), made->facts_.manifest);
+  if (!image) return image.error();
+  made->image_ = std::move(*image);
+  made->host_ = std::make_unique<HostTable>(services, *made);
+  made->control_ = std::make_unique<ControlThread>("ctl-" + made->facts_.slot);
+  made->started_at_ = now_rfc3339();
+  auto* raw = made.get();
+  auto created = made->run(
+      "create",
+      [raw](flynn_error* error) {
+        const auto status = raw->image_->descriptor().create(raw->host_->table(), &raw->self_, &raw->table_, error);
+        if (status != FLYNN_OK) raw->self_ = nullptr;
+        return status;
+      },
+      deadline);
+  if (created && (made->self_ == nullptr || !FLYNN_HAS(made->table_, handle) || !FLYNN_HAS(made->table_, destroy)))
+    created = Error{Code::failed_precondition, made->facts_.slot + ": create left no instance with handle and destroy"};
+  if (created) return made;
+  if (made->control_->stuck())
+    made->abandon(created.error().message);
+  else
+    made->retire(deadline);
+  return created.error();
+}
+
+Generation::~Generation() {
+  if (!gone_) abandon("it was never retired");
+}
+
+bool Generation::may_call(std::string_view interface) const {
+  const auto wanted = InterfaceId::parse(interface);
+  if (!wanted) return false;
+  for (const auto* list : {&facts_.manifest.requires_, &facts_.manifest.optional})
+    for (const auto& entry : *list)
+      if (entry.same_major(*wanted)) return true;
+  return false;
+}
+
+Result<void> Generation::configure(const std::string& config_json, Deadline deadline) {
+  if (!FLYNN_HAS(table_, configure)) return {};
+  return run(
+      "configure",
+      [this, config_json](flynn_error* error) {
+        return table_->configure(self_, flynn_bytes{config_json.data(), config_json.size()}, error);
+      },
+      deadline);
+}
+
+Result<void> Generation::import_state(Reply& state, Deadline deadline) {
+  if (!FLYNN_HAS(table_, import_state)) return {};
+  const std::string body = json::serialize(state.body);
+  std::vector<int> fds;
+  for (const auto& fd : state.fds) fds.push_back(fd.get());
+  return run(
+      "import the old one's state",
+      [this, body, fds](flynn_error* error) {
+        return table_->import_state(self_, flynn_bytes{body.data(), body.size()}, fds.data(),
+                                    static_cast<std::uint32_t>(fds.size()), error);
+      },
+      deadline);
+}
+
+Result<Reply> Generation::export_state(Deadline deadline) {
+  if (!FLYNN_HAS(table_, export_state)) return Reply{};
+  auto sink = std::make_shared<ReplySink>();
+  auto exported = run(
+      "export its state",
+      [this, sink](flynn_error* error) { return table_->export_state(self_, sink->table(), error); }, deadline);
+  if (!exported) return exported.error();
+  return sink->take(FLYNN_OK);
+}
+
+Result<void> Generation::start(Deadline deadline) {
+  if (!FLYNN_HAS(table_, start)) return {};
+  return run(
+      "start", [this](flynn_error* error) { return table_->start(self_, error); }, deadline);
+}
+
+Result<void> Generation::health(Deadline deadline) {
+  if (!FLYNN_HAS(table_, health)) return {};
+  return run(
+      "health", [this](flynn_error* error) { return table_->health(self_, error); }, deadline);
+}
+
+Result<void> Generation::activate(Deadline deadline) {
+  if (!FLYNN_HAS(table_, activate)) return {};
+  return run(
+      "activate", [this](flynn_error* error) { return table_->activate(self_, error); }, deadline);
+}
+
+Result<void> Generation::quiesce(Deadline deadline) {
+  if (!FLYNN_HAS(table_, quiesce)) return {};
+  return run(
+      "quiesce", [this](flynn_error* error) { return table_->quiesce(self_, error); }, deadline);
+}
+
+Result<void> Generation::resume(Deadline deadline) {
+  if (!FLYNN_HAS(table_, resume)) return {};
+  return run(
+      "resume", [this](flynn_error* error) { return table_->resume(self_, error); }, deadline);
+}
+
+Result<void> Generation::drain(Deadline deadline) {
+  if (!FLYNN_HAS(table_, drain)) return {};
+  // The core waits a little longer than it told the plugin, or a drain to the deadline would always look like a hang.
+  const Deadline patience{deadline.ns + 2'000'000'000ULL};
+  return run(
+      "drain", [this, deadline](flynn_error* error) { return table_->drain(self_, deadline.ns, error); }, patience);
+}
+
+Generation::Retired Generation::retire(Deadline deadline) {
+  Retired retired;
+  auto start = std::chrono::steady_clock::now();
+  if (self_ != nullptr) {
+    host_->revoke();
+    Result<void> stopped;
+    if (FLYNN_HAS(table_, stop)) {
+      const Deadline patience{deadline.ns + 2'000'000'000ULL};
+      stopped = run(
+          "stop", [this, deadline](flynn_error* error) { return table_->stop(self_, deadline.ns, error); }, patience);
+    }
+    if (stopped && FLYNN_HAS(table_, destroy))
+      stopped = run(
+          "destroy",
+          [this](flynn_error*) {
+            table_->destroy(self_);
+            return static_cast<flynn_status>(FLYNN_OK);
+          },
+          deadline);
+    retired.stop_ms = ms_since(start);
+    if (!stopped) {
+      retired.why_not = stopped.error().message;
+      abandon(retired.why_not);
+      return retired;
+    }
+  }
+  control_.reset();
+  gone_ = true;
+  start = std::chrono::steady_clock::now();
+  retired.unmapped = image_->unload();
+  retired.unload_ms = ms_since(start);
+  if (!retired.unmapped)
+    retired.why_not = "the dynamic linker keeps it mapped (a thread_local, or a library that refers to it)";
+  return retired;
+}
+
+void Generation::abandon(const std::string& why) {
+  if (gone_) return;
+  gone_ = true;
+  services_.log.write(
+      FLYNN_LOG_WARN, facts_.slot, "plugin_zombie",
+      {{"generation", std::to_string(facts_.number)}, {"version", facts_.manifest.version}, {"why", why}});
+  if (host_) host_->revoke();
+  if (image_) image_->abandon();
+  // The instance may still use its table of the host.
+  [[maybe_unused]] const auto* leaked = host_.release();
+}
+
+}  // namespace flynn::core

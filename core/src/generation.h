@@ -1,0 +1,93 @@
+// Generation: one loaded image of a slot with its one instance, from create to destroy.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "control_thread.h"
+#include "flynn/sdk/call.h"
+#include "hazard.h"
+#include "log.h"
+#include "plugin_image.h"
+
+namespace flynn::core {
+
+class Door;
+class Listeners;
+
+/// What every instance may use of the core; the node owns it all.
+struct CoreServices {
+  Door& door;
+  Listeners& listeners;
+  EventLog& log;
+  std::string node;
+  std::filesystem::path data_dir, run_dir;
+};
+
+struct GenerationFacts {
+  std::string slot;
+  std::int64_t number = 0;
+  Manifest manifest;
+  std::vector<std::string> listeners;  // that it may borrow
+};
+
+/// Lifecycle functions run on a thread of this generation and are waited for until a deadline. Thread: lifecycle
+/// [control], handle [any] under a HazardGuard.
+class Generation : public Guarded {
+ public:
+  /// Loads the file and creates the instance.
+  static Result<std::unique_ptr<Generation>> create(CoreServices& services, GenerationFacts facts, StagedFile file,
+                                                    Deadline deadline);
+  /// The instance must have been retired.
+  ~Generation();
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
+
+  Result<void> configure(const std::string& config_json, Deadline deadline);
+  Result<void> import_state(Reply& state, Deadline deadline);
+  Result<Reply> export_state(Deadline deadline);
+  Result<void> start(Deadline deadline);
+  Result<void> health(Deadline deadline);
+  Result<void> activate(Deadline deadline);
+  Result<void> quiesce(Deadline deadline);
+  Result<void> resume(Deadline deadline);
+  Result<void> drain(Deadline deadline);
+
+  /// What is left of it, in the end: the gate of the unload.
+  struct Retired {
+    bool unmapped = false;
+    std::string why_not;  // it stays mapped because of this
+    double stop_ms = 0, unload_ms = 0;
+  };
+  /// stop, destroy, unload; anything wrong leaves it mapped for good. Nobody may hold a guard of it.
+  Retired retire(Deadline deadline);
+  /// Leaves instance and image as they are, for good: somebody is still inside.
+  void abandon(const std::string& why);
+
+  flynn_status handle(const flynn_call* call, flynn_reply* reply) const { return table_->handle(self_, call, reply); }
+  const GenerationFacts& facts() const { return facts_; }
+  const StagedFile& file() const { return image_->file(); }
+  const std::string& started_at() const { return started_at_; }
+  bool may_call(std::string_view interface) const;
+
+ private:
+  struct HostTable;  // the flynn_host that the instance sees
+  Generation(CoreServices& services, GenerationFacts facts);
+  using Phase = std::function<flynn_status(flynn_error*)>;
+  Result<void> run(const char* name, Phase phase, Deadline deadline);
+
+  CoreServices& services_;
+  GenerationFacts facts_;
+  std::unique_ptr<PluginImage> image_;
+  std::unique_ptr<HostTable> host_;
+  void* self_ = nullptr;
+  const flynn_instance_vt* table_ = nullptr;
+  std::string started_at_;
+  bool gone_ = false;
+  std::unique_ptr<ControlThread> control_;
+};
+
+}  // namespace flynn::core

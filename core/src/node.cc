@@ -1,0 +1,250 @@
+#include "node.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "config_schema.h"
+
+namespace flynn::core {
+namespace {
+
+constexpr auto kShutdownDrainMax = std::chrono::milliseconds(3'000);
+
+}  // namespace
+
+Node::Node(NodeConfig config, Listeners listeners, EventLog& log)
+    : config_(std::move(config)),
+      listeners_(std::move(listeners)),
+      log_(log),
+      services_{door_, listeners_, log_, config_.node, config_.data_dir, config_.run_dir},
+      started_at_(now_rfc3339()) {}
+
+Node::~Node() = default;
+
+SlotPlan* Node::plan(const std::string& name) {
+  for (auto& entry : plans_)
+    if (entry->config.slot == name) return entry.get();
+  return nullptr;
+}
+
+void Node::set_status(SlotPlan& entry, std::string state, std::string reason) {
+  const std::lock_guard lock(mutex_);
+  if (entry.status.state != state)
+    log_.write(state == "up" || state == "stopped" || state == "starting" ? FLYNN_LOG_INFO : FLYNN_LOG_WARN,
+               entry.config.slot, "plugin_" + state, {{"version", entry.manifest.version}, {"reason", reason}});
+  entry.status = {std::move(state), std::move(reason)};
+}
+
+Result<void> Node::read_manifest(SlotPlan& entry) {
+  auto manifest = verify_plugin(boot_file(entry));
+  if (!manifest) return manifest.error();
+  auto judged = apply_config_schema(manifest->config_schema, entry.config.config_json);
+  if (!judged) return judged.error().context(config_.file.string() + ": [plugins." + entry.config.slot + ".config]");
+  entry.manifest = std::move(*manifest);
+  entry.config_json = std::move(*judged);
+  return {};
+}
+
+// What the operator swapped in, unless the configured file has changed since.
+std::filesystem::path Node::boot_file(SlotPlan& entry) {
+  const std::lock_guard lock(mutex_);
+  auto& record = record_.slot(entry.config.slot);
+  if (!record.current) return entry.config.path;
+  const auto configured = digest_of_file(entry.config.path);
+  const auto kept = digest_of_file(record.current->path);
+  const bool unchanged = configured && *configured == record.configured_digest;
+  return unchanged && kept && *kept == record.current->digest ? std::filesystem::path(record.current->path)
+                                                              : entry.config.path;
+}
+
+Result<void> Node::boot() {
+  std::error_code failure;
+  for (const auto& folder :
+       {config_.data_dir / "core" / "images", config_.data_dir / "plugins", config_.run_dir / "plugins"}) {
+    std::filesystem::create_directories(folder, failure);
+    if (failure) return errno_error(failure.value(), "make folder " + folder.string());
+  }
+  std::filesystem::permissions(config_.data_dir / "core", std::filesystem::perms::owner_all, failure);
+  auto record = ActiveRecord::load(config_.data_dir / "core" / "active.json");
+  if (!record) return record.error();
+  record_ = std::move(*record);
+  auto history = History::open(config_.data_dir / "core" / "history.ndjson");
+  if (!history) return history.error();
+  history_ = std::move(*history);
+  if (!prepare_hazards()) log_.warn("membarrier_refused", {{"effect", "each call pays a full fence"}});
+  for (const auto& plugin : config_.plugins) {
+    auto entry = std::make_unique<SlotPlan>();
+    entry->config = plugin;
+    entry->slot = std::make_unique<Slot>(plugin.slot);
+    plans_.push_back(std::move(entry));
+  }
+  for (auto& entry : plans_) {
+    auto& pending = record_.slot(entry->config.slot).pending;
+    if (pending) {
+      log_.write(FLYNN_LOG_WARN, entry->config.slot, "swap_undone_at_boot",
+                 {{"version", pending->version}, {"why", "the host ended before the swap was committed"}});
+      history_->add({{"slot", entry->config.slot},
+                     {"action", "swap"},
+                     {"to", pending->version},
+                     {"outcome", "undone at boot: the host ended before the commit"}});
+      pending.reset();
+    }
+    record_.forget_other_files(entry->config.slot, images_of(entry->config.slot));
+    if (auto read = read_manifest(*entry); !read) set_status(*entry, "failed", read.error().message);
+  }
+  for (auto* entry : start_order()) try_to_start(*entry);
+  return {};
+}
+
+// By what they require, then by the order of the file; those in a circle come last and will say what they miss.
+std::vector<SlotPlan*> Node::start_order() {
+  std::vector<SlotPlan*> order, left;
+  for (auto& entry : plans_) left.push_back(entry.get());
+  const auto provided_by_other = [](const SlotPlan* one, const InterfaceId& wanted,
+                                    const std::vector<SlotPlan*>& among) {
+    return std::any_of(among.begin(), among.end(), [&](const SlotPlan* other) {
+      return other != one && other->manifest.provides_interface(wanted);
+    });
+  };
+  for (const bool heed_optional : {true, false}) {
+    bool moved = true;
+    while (moved) {
+      moved = false;
+      for (auto place = left.begin(); place != left.end(); ++place) {
+        auto wanted = (*place)->manifest.requires_;
+        if (heed_optional)
+          wanted.insert(wanted.end(), (*place)->manifest.optional.begin(), (*place)->manifest.optional.end());
+        if (std::any_of(wanted.begin(), wanted.end(),
+                        [&](const auto& id) { return provided_by_other(*place, id, left); }))
+          continue;
+        order.push_back(*place);
+        left.erase(place);
+        moved = true;
+        break;
+      }
+    }
+  }
+  order.insert(order.end(), left.begin(), left.end());
+  return order;
+}
+
+std::string Node::missing_for(const Manifest& manifest) const {
+  std::string text;
+  for (const auto& wanted : manifest.requires_)
+    if (!door_.provides(wanted)) text += (text.empty() ? "" : ", ") + wanted.text();
+  return text;
+}
+
+Result<std::unique_ptr<Generation>> Node::make_generation(SlotPlan& entry, const std::filesystem::path& file,
+                                                          const Manifest& manifest) {
+  GenerationFacts facts;
+  facts.slot = entry.config.slot;
+  facts.manifest = manifest;
+  facts.listeners = entry.config.listeners.value_or(manifest.listeners);
+  {
+    const std::lock_guard lock(mutex_);
+    facts.number = ++record_.slot(entry.config.slot).last_generation;
+    if (auto saved = record_.save(); !saved) return saved.error();
+  }
+  auto staged = stage_plugin(file, images_of(entry.config.slot), facts.number);
+  if (!staged) return staged.error();
+  const auto path = staged->path;
+  auto made =
+      Generation::create(services_, std::move(facts), std::move(*staged), Deadline::after(config_.core.lifecycle));
+  if (!made) {
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);
+  }
+  return made;
+}
+
+Result<void> Node::bring_up(SlotPlan& entry) {
+  if (const auto missing = missing_for(entry.manifest); !missing.empty())
+    return Error{Code::unavailable, "it requires " + missing + ", which no running plugin provides"};
+  set_status(entry, "starting");
+  auto made = make_generation(entry, boot_file(entry), entry.manifest);
+  if (!made) return made.error();
+  auto& generation = **made;
+  const auto patience = [&] { return Deadline::after(config_.core.lifecycle); };
+  auto up = generation.configure(entry.config_json, patience());
+  if (up) up = generation.start(patience());
+  if (up) up = generation.health(Deadline::after(config_.core.healthy));
+  if (up) {
+    // In force before it acts: activate may already bring calls back to it.
+    entry.slot->set_current(std::move(*made));
+    door_.announce(*entry.slot, entry.manifest.provides);
+    up = generation.activate(patience());
+    if (!up) *made = entry.slot->set_current(nullptr);
+  }
+  if (!up) {
+    wait_until_unguarded(generation, Deadline::after(config_.core.stop));
+    (*made)->retire(Deadline::after(config_.core.stop));
+    return up;
+  }
+  return {};
+}
+
+void Node::try_to_start(SlotPlan& entry) {
+  const std::lock_guard lock(entry.slot->lifecycle());
+  if (entry.manifest.name.empty())
+    if (auto read = read_manifest(entry); !read) return set_status(entry, "failed", read.error().message);
+  auto up = bring_up(entry);
+  if (up) {
+    entry.retry_wait = std::chrono::milliseconds(0);
+    return set_status(entry, "up");
+  }
+  const bool waits =
+      up.error().code == Code::unavailable && entry.slot->current() == nullptr && !missing_for(entry.manifest).empty();
+  entry.retry_wait =
+      waits ? config_.core.retry_min : std::clamp(entry.retry_wait * 2, config_.core.retry_min, config_.core.retry_max);
+  entry.retry_at = std::chrono::steady_clock::now() + entry.retry_wait;
+  set_status(entry, waits ? "waiting" : "failed", up.error().message);
+}
+
+void Node::tend() {
+  for (auto* entry : start_order()) {
+    if (stopping_) return;
+    if (entry->slot->current() == nullptr) {
+      if (std::chrono::steady_clock::now() >= entry->retry_at) try_to_start(*entry);
+      continue;
+    }
+    // A swap that runs looks after the health itself.
+    const std::unique_lock lock(entry->slot->lifecycle(), std::try_to_lock);
+    if (!lock) continue;
+    auto* generation = entry->slot->current();
+    if (generation == nullptr) continue;
+    auto healthy = generation->health(Deadline::after(config_.core.health_interval));
+    set_status(*entry, healthy ? "up" : "unhealthy", healthy ? "" : healthy.error().message);
+  }
+}
+
+void Node::take_down(SlotPlan& entry) {
+  const std::lock_guard lock(entry.slot->lifecycle());
+  auto* current = entry.slot->current();
+  if (current == nullptr) return;
+  const auto drain = std::min(config_.core.drain, kShutdownDrainMax);
+  if (auto quiet = current->quiesce(Deadline::after(config_.core.quiesce)); !quiet)
+    log_.write(FLYNN_LOG_WARN, entry.config.slot, "quiesce_failed", {{"error", quiet.error().message}});
+  if (auto drained = current->drain(Deadline::after(drain)); !drained)
+    log_.write(FLYNN_LOG_WARN, entry.config.slot, "drain_cut_short", {{"why", drained.error().message}});
+  auto old = entry.slot->set_current(nullptr);
+  const auto inside = wait_until_unguarded(*old, Deadline::after(config_.core.stop));
+  if (!inside.empty()) {
+    old->abandon("calls never left it: " + inside.front());
+    [[maybe_unused]] const auto* leaked = old.release();
+  } else {
+    old->retire(Deadline::after(config_.core.stop));
+  }
+  set_status(entry, "stopped");
+}
+
+void Node::shut_down() {
+  stopping_ = true;
+  auto order = start_order();
+  std::reverse(order.begin(), order.end());
+  for (auto* entry : order) take_down(*entry);
+}
+
+}  // namespace flynn::core

@@ -1,0 +1,101 @@
+// Node: the host process: every slot of the configuration, booted in order, kept healthy, replaced on demand, stopped
+// in reverse.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "active_record.h"
+#include "door.h"
+#include "history.h"
+#include "listeners.h"
+#include "swap.h"
+
+namespace flynn::core {
+
+/// What an operator sees of a slot.
+struct SlotStatus {
+  std::string state = "waiting";  // waiting | starting | up | unhealthy | failed | stopped
+  std::string reason;             // why it is not up
+};
+
+struct SlotPlan {
+  PluginConfig config;
+  std::unique_ptr<Slot> slot;
+  Manifest manifest;
+  std::string config_json;  // judged, defaults filled in
+  SlotStatus status;        // under Node::mutex_
+  std::vector<std::string> zombies;
+  std::chrono::milliseconds retry_wait{0};
+  std::chrono::steady_clock::time_point retry_at{};
+};
+
+struct SwapOutcome {
+  SwapReport report;
+  json::object from, to;
+};
+
+/// Thread: boot, tend, shut_down by the main thread; the rest [any].
+class Node {
+ public:
+  Node(NodeConfig config, Listeners listeners, EventLog& log);
+  ~Node();
+
+  /// Folders, record, every plugin in the order of what they require. An error: nothing can run at all.
+  Result<void> boot();
+  /// Health of each, and another try for those that failed. About once a second.
+  void tend();
+  /// Reverse order; every image that can be is unloaded.
+  void shut_down();
+
+  Result<SwapOutcome> swap(const std::string& slot, const std::filesystem::path& file, std::chrono::milliseconds drain,
+                           const SwapProgress& progress);
+  Result<SwapOutcome> roll_back(const std::string& slot, const SwapProgress& progress);
+  /// True: in force at once; false: by a swap of the same version.
+  Result<bool> configure(const std::string& slot, const std::string& config_json);
+
+  json::object list();
+  Result<json::object> inspect(const std::string& slot);
+  json::object status();
+  History& history() { return *history_; }
+  Door& door() { return door_; }
+  const NodeConfig& config() const { return config_; }
+
+ private:
+  SlotPlan* plan(const std::string& name);
+  std::vector<SlotPlan*> start_order();
+  std::string missing_for(const Manifest& manifest) const;
+  Result<void> read_manifest(SlotPlan& entry);
+  Result<void> bring_up(SlotPlan& entry);
+  Result<std::unique_ptr<Generation>> make_generation(SlotPlan& entry, const std::filesystem::path& file,
+                                                      const Manifest& manifest);
+  std::filesystem::path boot_file(SlotPlan& entry);
+  void try_to_start(SlotPlan& entry);
+  void take_down(SlotPlan& entry);
+  void set_status(SlotPlan& entry, std::string state, std::string reason = {});
+  Result<SwapOutcome> replace(SlotPlan& entry, const std::filesystem::path& file, std::chrono::milliseconds drain,
+                              const std::string& why, const SwapProgress& progress);
+  Result<void> record_pending(SlotPlan& entry, const Generation& next);
+  void record_commit(SlotPlan& entry, const RecordedVersion& next);
+  void note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from);
+  json::object describe(const SlotPlan& entry) const;
+  std::filesystem::path images_of(const std::string& slot) const { return config_.data_dir / "core" / "images" / slot; }
+
+  NodeConfig config_;
+  Listeners listeners_;
+  EventLog& log_;
+  Door door_;
+  CoreServices services_;
+  std::unique_ptr<History> history_;
+  std::vector<std::unique_ptr<SlotPlan>> plans_;  // in the order of the file; fixed after boot
+  mutable std::mutex mutex_;                      // statuses and the record
+  ActiveRecord record_;
+  std::string started_at_;
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace flynn::core

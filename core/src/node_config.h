@@ -1,0 +1,53 @@
+// The node's configuration file (TOML).
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flynn/sdk/result.h"
+
+namespace flynn::core {
+
+struct PluginConfig {
+  std::string slot;
+  std::filesystem::path path;
+  /// The listening sockets that this slot may borrow; absent: those that its manifest names.
+  std::optional<std::vector<std::string>> listeners;
+  std::string config_json = "{}";
+};
+
+/// [core]: how patient the core is. Every value has a default that fits a production node.
+struct CoreConfig {
+  std::chrono::milliseconds drain{10'000};
+  std::chrono::milliseconds lifecycle{30'000};  ///< create, configure, import, start, activate, each
+  std::chrono::milliseconds quiesce{5'000};     ///< also the wait for calls inside an exclusive plugin
+  std::chrono::milliseconds stop{10'000};
+  std::chrono::milliseconds healthy{30'000};  ///< until a new instance must be healthy
+  std::chrono::milliseconds health_interval{1'000};
+  std::chrono::milliseconds retry_min{1'000};
+  std::chrono::milliseconds retry_max{60'000};
+  int probation_checks = 3;
+  std::chrono::milliseconds probation_interval{100};
+};
+
+struct NodeConfig {
+  std::filesystem::path file;
+  std::string node = "node1";
+  std::filesystem::path data_dir = "/var/lib/flynn";
+  std::filesystem::path run_dir = "/run/flynn";
+  std::string log_level = "info";
+  std::filesystem::path log_file;  ///< empty: standard error
+  std::filesystem::path admin_socket;
+  std::map<std::string, std::string> listeners;  ///< name -> "address:port"
+  std::vector<PluginConfig> plugins;             ///< in the order of the file
+  CoreConfig core;
+};
+
+/// invalid_argument names file, line and key. Unknown keys are errors: they are misspelt ones. Thread: [any].
+Result<NodeConfig> load_node_config(const std::filesystem::path& file);
+
+}  // namespace flynn::core

@@ -1,0 +1,128 @@
+#include "plugin_image.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/dll/shared_library.hpp>
+#include <cerrno>
+#include <fstream>
+
+#include "flynn/sdk/unique_fd.h"
+
+namespace flynn::core {
+namespace {
+
+struct FreeDigest {
+  void operator()(EVP_MD_CTX* context) const { ::EVP_MD_CTX_free(context); }
+};
+
+// Reads `source` to its end; writes to `copy` unless it is -1.
+Result<std::string> digest_and_copy(int source, int copy) {
+  const std::unique_ptr<EVP_MD_CTX, FreeDigest> context(::EVP_MD_CTX_new());
+  ::EVP_DigestInit_ex(context.get(), ::EVP_sha256(), nullptr);
+  std::array<char, 65536> chunk{};
+  while (true) {
+    const ssize_t got = ::read(source, chunk.data(), chunk.size());
+    if (got < 0) return errno_error(errno, "read");
+    if (got == 0) break;
+    ::EVP_DigestUpdate(context.get(), chunk.data(), static_cast<std::size_t>(got));
+    for (ssize_t done = 0; copy >= 0 && done < got;) {
+      const ssize_t written = ::write(copy, chunk.data() + done, static_cast<std::size_t>(got - done));
+      if (written < 0) return errno_error(errno, "write");
+      done += written;
+    }
+  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
+  unsigned size = 0;
+  ::EVP_DigestFinal_ex(context.get(), bytes.data(), &size);
+  std::string hex;
+  constexpr std::string_view digits = "0123456789abcdef";
+  for (unsigned i = 0; i < size; ++i) hex += {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
+  return hex;
+}
+
+}  // namespace
+
+Result<std::string> digest_of_file(const std::filesystem::path& file) {
+  const UniqueFd source(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!source) return errno_error(errno, "open " + file.string());
+  return digest_and_copy(source.get(), -1);
+}
+
+Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::filesystem::path& folder,
+                                std::int64_t generation) {
+  std::error_code failure;
+  std::filesystem::create_directories(folder, failure);
+  if (failure) return errno_error(failure.value(), "make folder " + folder.string());
+  const UniqueFd in(::open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!in) return errno_error(errno, "open " + source.string());
+  const auto temporary = folder / ("." + std::to_string(generation) + ".new");
+  const UniqueFd out(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0500));
+  if (!out) return errno_error(errno, "make " + temporary.string());
+  auto digest = digest_and_copy(in.get(), out.get());
+  if (digest && ::fsync(out.get()) != 0) digest = errno_error(errno, "sync");
+  if (!digest) {
+    ::unlink(temporary.c_str());
+    return digest.error().context("copy " + source.string() + " to " + temporary.string());
+  }
+  StagedFile staged{folder / (std::to_string(generation) + "-" + digest->substr(0, 12) + ".so"), *digest};
+  if (::rename(temporary.c_str(), staged.path.c_str()) != 0) return errno_error(errno, "rename " + temporary.string());
+  return staged;
+}
+
+PluginImage::PluginImage(StagedFile file) : file_(std::move(file)) {}
+
+PluginImage::~PluginImage() { abandon(); }
+
+Result<std::unique_ptr<PluginImage>> PluginImage::load(StagedFile file, const Manifest& manifest) {
+  std::unique_ptr<PluginImage> image(new PluginImage(std::move(file)));
+  namespace load_mode = boost::dll::load_mode;
+  try {
+    // The throwing form: the other one says "Bad file descriptor" whatever went wrong.
+    image->library_ = std::make_unique<boost::dll::shared_library>(image->file_.path.string(),
+                                                                   load_mode::rtld_now | load_mode::rtld_local);
+    const auto entry = image->library_->get<const flynn_plugin*()>("flynn_plugin_entry_1");
+    image->descriptor_ = entry();
+  } catch (const std::exception& error) {
+    return Error{Code::failed_precondition, "load " + manifest.name + ": " + error.what()};
+  }
+  const auto* descriptor = image->descriptor_;
+  if (descriptor == nullptr || !FLYNN_HAS(descriptor, create) || descriptor->abi_major != manifest.abi_major ||
+      descriptor->abi_minor != manifest.abi_minor) {
+    image->unload();
+    return Error{Code::failed_precondition,
+                 "load " + manifest.name + ": its entry does not return the descriptor that its manifest announces"};
+  }
+  return image;
+}
+
+bool PluginImage::unload() {
+  if (!library_) return true;
+  library_->unload();
+  library_.reset();
+  // What dlclose returns says nothing; whether the linker still knows the name does.
+  if (void* handle = ::dlopen(file_.path.c_str(), RTLD_NOW | RTLD_NOLOAD); handle != nullptr) {
+    ::dlclose(handle);
+    return false;
+  }
+  return !is_mapped(file_.path);
+}
+
+void PluginImage::abandon() {
+  if (!library_) return;
+  // Leaked on purpose: somebody may still run in it, and its static objects live as long as the process.
+  [[maybe_unused]] const auto* leaked = library_.release();
+}
+
+bool is_mapped(const std::filesystem::path& file) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);)
+    if (line.find(file.string()) != std::string::npos) return true;
+  return false;
+}
+
+}  // namespace flynn::core

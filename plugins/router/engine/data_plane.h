@@ -1,0 +1,54 @@
+// The data plane: all threads together. This is all that the plugin, the standalone program and the tests see.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/access_log.h"
+#include "engine/route_table.h"
+#include "engine/settings.h"
+
+namespace flynn::router {
+
+class LoopThread;
+
+/// start -> accept -> stop_accepting -> drain -> stop; accept again undoes stop_accepting. After stop() no thread and
+/// no descriptor is left. Thread: lifecycle [control]; set_table, totals, collect_log [any].
+class DataPlane {
+ public:
+  DataPlane();
+  ~DataPlane();
+  DataPlane(const DataPlane&) = delete;
+  DataPlane& operator=(const DataPlane&) = delete;
+
+  /// Threads up, nothing accepted. Empty on success, else what failed.
+  std::string start(const Settings& settings);
+  /// Accepts from duplicates of `listen_fd` (borrowed). Empty on success.
+  std::string accept(int listen_fd);
+  /// Returns when no thread accepts any more.
+  void stop_accepting();
+  /// Answers carry "Connection: close" and idle connections end; true when none was left before the deadline
+  /// (CLOCK_MONOTONIC, ns), otherwise what is left has been cut off.
+  bool drain(std::uint64_t deadline_ns);
+  void stop();
+
+  void set_table(const std::shared_ptr<const RouteTable>& table);
+  [[nodiscard]] Totals totals() const;
+  void collect_log(const std::function<void(const LogLine&)>& visit);
+  [[nodiscard]] std::size_t threads() const { return threads_.size(); }
+
+ private:
+  bool wait_until_empty(std::uint64_t deadline_ns);
+
+  Settings settings_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::unique_ptr<LoopThread>> threads_;
+};
+
+}  // namespace flynn::router

@@ -1,0 +1,158 @@
+#include "engine/loop_thread.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/client_connection.h"
+
+namespace flynn::router {
+namespace {
+
+constexpr unsigned kTicksASecond = 1000 / TimerWheel::kTickMs;
+constexpr std::size_t kDescriptorsReserved = 64;
+
+// Each client may need a connection to a backend as well.
+std::size_t connections_allowed(const Settings& settings) {
+  if (settings.connections_max != 0) return settings.connections_max;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto share = static_cast<std::size_t>(limit.rlim_cur) / 2 / (settings.threads == 0 ? 1 : settings.threads);
+  return share > 2 * kDescriptorsReserved ? share - kDescriptorsReserved : kDescriptorsReserved;
+}
+
+std::string_view write_ip(const sockaddr_storage& address, char (&text)[INET6_ADDRSTRLEN]) {
+  const void* bytes = nullptr;
+  int family = AF_INET;
+  if (address.ss_family == AF_INET) {
+    bytes = &reinterpret_cast<const sockaddr_in&>(address).sin_addr;
+  } else {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+    const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6);
+    family = mapped ? AF_INET : AF_INET6;
+    bytes = mapped ? static_cast<const void*>(v6.s6_addr + 12) : &v6;
+  }
+  return ::inet_ntop(family, bytes, text, sizeof text) == nullptr ? "unknown" : std::string_view(text);
+}
+
+}  // namespace
+
+LoopThread::LoopThread(const Settings& settings, std::function<void()> on_idle)
+    : loop_(settings, *this),
+      on_idle_(std::move(on_idle)),
+      listener_(*this),
+      connections_max_(connections_allowed(settings)) {}
+
+LoopThread::~LoopThread() { stop(); }
+
+bool LoopThread::start(const std::string& name) {
+  if (!loop_.reactor.open()) return false;
+  thread_ = std::thread([this, name] {
+    ::pthread_setname_np(::pthread_self(), name.c_str());
+    loop_.reactor.run();
+    // Everything is closed by the thread that used it.
+    forget_listener();
+    loop_.close_all();
+  });
+  return true;
+}
+
+void LoopThread::stop() {
+  if (!thread_.joinable()) return;
+  loop_.reactor.ask_stop();
+  thread_.join();
+}
+
+void LoopThread::set_table(std::shared_ptr<const RouteTable> table) {
+  loop_.reactor.post([this, table = std::move(table)] {
+    loop_.table = table;
+    loop_.upstreams.drop_retired();
+    retry_waiting();
+  });
+}
+
+void LoopThread::retry_waiting() {
+  // Those that still find none go back to the list's front: the others are taken out first.
+  std::vector<ClientConnection*> all;
+  for (auto* client = loop_.waiting; client != nullptr; client = client->next_waiting()) all.push_back(client);
+  for (auto* client : all) client->retry_waiting();
+}
+
+void LoopThread::accept_from(UniqueFd listener, std::string port) {
+  loop_.reactor.post([this, fd = std::make_shared<UniqueFd>(std::move(listener)), port = std::move(port)] {
+    forget_listener();
+    listen_fd_ = std::move(*fd);
+    loop_.port = port;
+    loop_.reactor.add_listener(listen_fd_.get(), listener_);
+  });
+}
+
+// Other duplicates of the socket live on, so closing ours would not take it out of the epoll set.
+void LoopThread::forget_listener() {
+  if (!listen_fd_.valid()) return;
+  loop_.reactor.remove(listen_fd_.get());
+  listen_fd_.reset();
+}
+
+void LoopThread::stop_accepting(std::function<void()> done) {
+  loop_.reactor.post([this, done = std::move(done)] {
+    forget_listener();
+    done();
+  });
+}
+
+void LoopThread::set_draining(bool draining) {
+  loop_.reactor.post([this, draining] {
+    loop_.draining = draining;
+    if (!draining) return;
+    for (auto* client = loop_.clients; client != nullptr; client = client->next()) client->on_drain();
+  });
+}
+
+void LoopThread::close_all() {
+  loop_.reactor.post([this] { loop_.close_all(); });
+}
+
+// One at a time: what waits further comes with the next round, which costs no call of its own.
+void LoopThread::accept_one() {
+  if (!listen_fd_.valid()) return;
+  if (loop_.counters.connections.get() >= connections_max_) return pause_accepting();
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const int fd =
+      ::accept4(listen_fd_.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) {
+    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) pause_accepting();
+    return;
+  }
+  char text[INET6_ADDRSTRLEN];
+  loop_.new_client()->open(fd, write_ip(address, text));
+}
+
+// Out of room or of descriptors: connections wait in the kernel's queue, and we don't spin on it meanwhile.
+void LoopThread::pause_accepting() {
+  loop_.reactor.remove(listen_fd_.get());
+  paused_ = true;
+}
+
+bool LoopThread::after_batch() {
+  const bool more = loop_.finish_batch();
+  if (loop_.draining && loop_.clients == nullptr) on_idle_();
+  return more;
+}
+
+void LoopThread::on_tick() {
+  loop_.wheel.tick();
+  if (std::exchange(paused_, false) && listen_fd_.valid()) loop_.reactor.add_listener(listen_fd_.get(), listener_);
+  if (loop_.waiting != nullptr) retry_waiting();
+  if (++ticks_ % kTicksASecond == 0) loop_.log.hand_over();
+}
+
+}  // namespace flynn::router

@@ -1,0 +1,64 @@
+// One thread of the data plane: its loop, its listener, its connections.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "engine/loop_context.h"
+#include "flynn/sdk/unique_fd.h"
+
+namespace flynn::router {
+
+/// Thread: start, stop [control]; the posted work [loop]; counters() and log() [any].
+class LoopThread final : public LoopOwner {
+ public:
+  /// `on_idle` is called [loop] whenever a draining thread has no client left.
+  LoopThread(const Settings& settings, std::function<void()> on_idle);
+  ~LoopThread();
+
+  /// False with errno set.
+  bool start(const std::string& name);
+  void stop();
+
+  void set_table(std::shared_ptr<const RouteTable> table);
+  /// Accepts from `listener` (owned from here) until stop_accepting.
+  void accept_from(UniqueFd listener, std::string port);
+  /// `done` is called [loop] when nothing more will be accepted.
+  void stop_accepting(std::function<void()> done);
+  void set_draining(bool draining);
+  /// Ends every connection now.
+  void close_all();
+
+  [[nodiscard]] const Counters& counters() const { return loop_.counters; }
+  AccessLog& log() { return loop_.log; }
+
+  void before_batch() override { loop_.read_clocks(); }
+  bool after_batch() override;
+  void on_tick() override;
+
+ private:
+  struct Listener final : EventTarget {
+    explicit Listener(LoopThread& o) : owner(o) {}
+    void on_events(std::uint32_t) override { owner.accept_one(); }
+    LoopThread& owner;
+  };
+
+  void accept_one();
+  void pause_accepting();
+  void forget_listener();
+  void retry_waiting();
+
+  LoopContext loop_;
+  std::function<void()> on_idle_;
+  Listener listener_;
+  UniqueFd listen_fd_;
+  std::size_t connections_max_ = 0;
+  bool paused_ = false;  // until the next tick
+  unsigned ticks_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace flynn::router

@@ -1,0 +1,61 @@
+// The plugin "store": flynn.store/1 on SQLite.
+#include "flynn/sdk/plugin.h"
+#include "store.h"
+
+namespace {
+
+using flynn::Result;
+
+class StorePlugin : public flynn::Plugin {
+ public:
+  using Plugin::Plugin;
+
+  Result<void> configure(const flynn::json::object& config) override {
+    if (store_) return flynn::Error{flynn::Code::restart_required, "the store takes a new configuration by a swap"};
+    options_.journal.key_file = flynn::string_or(config, "key_file");
+    options_.history_revisions = flynn::int_or(config, "history_revisions", flynn::store::kHistoryRevisionsDefault);
+    return {};
+  }
+
+  Result<void> start() override {
+    auto info = host().info();
+    if (!info) return info.error();
+    options_.journal.folder = info->data_dir;
+    // Beside the store's folder, not in it: a copy of the folder alone tells nobody the values.
+    if (options_.journal.key_file.empty()) options_.journal.key_file = info->data_dir + "/../store.key";
+    auto store = flynn::store::Store::open(options_, host());
+    if (!store) return store.error().context("start the store");
+    store_ = std::move(*store);
+    return {};
+  }
+
+  Result<void> health() override { return store_->health(); }
+  Result<void> activate() override {
+    store_->activate();
+    return {};
+  }
+  Result<void> quiesce() override { return store_->quiesce(); }
+  Result<void> resume() override { return store_->resume(); }
+  Result<void> drain(flynn::Deadline deadline) override {
+    store_->drain(deadline);
+    return {};
+  }
+  Result<void> stop(flynn::Deadline) override {
+    if (store_) store_->stop();
+    store_.reset();
+    return {};
+  }
+
+  Result<flynn::Reply> handle(flynn::Call& call) override {
+    if (!store_) return flynn::Error{flynn::Code::unavailable, "the store has not started"};
+    return store_->call(call.method, call.body, call.deadline);
+  }
+
+ private:
+  flynn::store::StoreOptions options_;
+  std::unique_ptr<flynn::store::Store> store_;
+};
+
+}  // namespace
+
+FLYNN_PLUGIN(StorePlugin)

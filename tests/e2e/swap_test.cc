@@ -1,0 +1,152 @@
+// The hot swap under load: no request and no call lost, every old image unmapped, nothing grows.
+#include <dirent.h>
+
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include "http_load.h"
+#include "world.h"
+
+namespace flynn::e2e {
+namespace {
+
+constexpr int kSwaps = 20;
+
+struct Footprint {
+  long rss_kb = 0, threads = 0, fds = 0;
+};
+
+Footprint footprint(pid_t pid) {
+  Footprint seen;
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmRSS:", 0) == 0) seen.rss_kb = std::stol(line.substr(6));
+    if (line.rfind("Threads:", 0) == 0) seen.threads = std::stol(line.substr(8));
+  }
+  if (DIR* folder = ::opendir(("/proc/" + std::to_string(pid) + "/fd").c_str())) {
+    while (::readdir(folder) != nullptr) ++seen.fds;
+    ::closedir(folder);
+  }
+  return seen;
+}
+
+// Images of the slot that are mapped, by their file names.
+int images_mapped(pid_t pid, const std::string& slot) {
+  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  std::map<std::string, int> files;
+  for (std::string line; std::getline(maps, line);) {
+    const auto at = line.find("/core/images/" + slot + "/");
+    if (at != std::string::npos) ++files[line.substr(at)];
+  }
+  return static_cast<int>(files.size());
+}
+
+class Swap : public WorldTest {
+ protected:
+  static void swap_once(const std::string& slot) {
+    const auto swapped = node().flynn({"plugin", "swap", slot, node().plugin_path(slot)});
+    ASSERT_TRUE(swapped.ok()) << swapped.out << node().log();
+  }
+
+  // One warm-up swap first: the libraries that only it brings stay for good.
+  static void swap_often(const std::string& slot) {
+    const pid_t host = node().host_pid();
+    swap_once(slot);
+    const auto before = footprint(host);
+    for (int i = 0; i < kSwaps; ++i) ASSERT_NO_FATAL_FAILURE(swap_once(slot)) << "swap " << i;
+    ASSERT_TRUE(eventually(20s, [&] { return images_mapped(host, slot) == 1; }))
+        << images_mapped(host, slot) << " images of " << slot;
+    const auto after = footprint(host);
+    EXPECT_EQ(node().host_pid(), host);
+    EXPECT_NEAR(static_cast<double>(after.threads), static_cast<double>(before.threads), 3) << slot;
+    EXPECT_NEAR(static_cast<double>(after.fds), static_cast<double>(before.fds), 12) << slot;
+    EXPECT_LT(after.rss_kb, before.rss_kb + before.rss_kb / 4) << slot;
+  }
+
+  // Calls `flynn apps` (client -> router -> controller -> store) until told to stop; counts those that fail.
+  template <typename During>
+  static void expect_no_call_lost(During during) {
+    std::atomic<bool> ending{false};
+    std::atomic<int> done{0}, failed{0};
+    std::string first;
+    std::thread caller([&] {
+      while (!ending) {
+        const auto answer = node().flynn({"apps"}, {.timeout = 30s});
+        ++done;
+        if (!answer.ok() && failed++ == 0) first = answer.out;
+      }
+    });
+    during();
+    ending = true;
+    caller.join();
+    EXPECT_EQ(failed, 0) << first;
+    EXPECT_GT(done, 10);
+  }
+};
+
+TEST_F(Swap, OfTheRouterUnderLoadFailsNoRequest) {
+  given_app("node-hello", "swapped");
+  ASSERT_TRUE(node().flynn({"-a", "swapped", "scale", "web=2"}).ok());
+  expect_page("swapped", "ello");
+
+  HttpLoad load(node().ports().http, "swapped.flynn.localhost", 32);
+  swap_often("router");
+  const auto counts = load.stop();
+
+  EXPECT_EQ(counts.failed, 0u) << counts.first_failure;
+  RecordProperty("requests_per_second", std::to_string(static_cast<double>(counts.answered) / counts.seconds));
+  std::printf("router: %d swaps, %.0f requests/s, %llu answered, %llu connections\n", kSwaps,
+              static_cast<double>(counts.answered) / counts.seconds, static_cast<unsigned long long>(counts.answered),
+              static_cast<unsigned long long>(counts.connections));
+}
+
+TEST_F(Swap, OfTheStoreLosesNoCall) {
+  expect_no_call_lost([] { swap_often("store"); });
+}
+
+TEST_F(Swap, OfTheControllerLosesNoCall) {
+  expect_no_call_lost([] { swap_often("controller"); });
+}
+
+TEST_F(Swap, OfTheSchedulerLosesNoScaling) {
+  given_app("node-hello", "swapped");
+  std::atomic<bool> ending{false};
+  std::atomic<int> failed{0};
+  std::string first;
+  std::thread scaler([&] {
+    for (int round = 0; !ending; ++round) {
+      const auto scaled = node().flynn({"-a", "swapped", "scale", round % 2 == 0 ? "web=1" : "web=2"});
+      if (!scaled.ok() && failed++ == 0) first = scaled.out;
+    }
+  });
+
+  swap_often("scheduler");
+  ending = true;
+  scaler.join();
+
+  EXPECT_EQ(failed, 0) << first;
+}
+
+TEST_F(Swap, OfEveryOtherPluginKeepsTheNodeHealthy) {
+  given_app("node-hello", "swapped");
+  for (const char* slot : {"discovery", "blobstore", "logs", "host", "builder", "postgres"}) {
+    const pid_t host = node().host_pid();
+    ASSERT_NO_FATAL_FAILURE(swap_once(slot)) << slot;
+    EXPECT_TRUE(eventually(20s, [&] { return images_mapped(host, slot) == 1; })) << slot;
+    EXPECT_TRUE(eventually(20s, [] { return node().healthy(); })) << slot;
+  }
+  expect_page("swapped", "ello");
+}
+
+TEST_F(Swap, CanBeRolledBack) {
+  ASSERT_NO_FATAL_FAILURE(swap_once("router"));
+
+  const auto back = node().flynn({"plugin", "rollback", "router"});
+
+  EXPECT_TRUE(back.ok()) << back.out;
+  EXPECT_TRUE(node().healthy());
+}
+
+}  // namespace
+}  // namespace flynn::e2e
