@@ -22,6 +22,7 @@ using std::chrono::steady_clock;
 constexpr std::size_t kOutgoingMax = 256U << 10U;
 constexpr std::size_t kReadSize = 32U << 10U;
 constexpr std::chrono::seconds kKillAfter{10};
+const Poco::Timespan kTlsWait(0, 1000);
 
 Error lost(const std::string& why) {
   return failure("attached job: the connection ended before the job's exit status came: " + why,
@@ -37,6 +38,11 @@ class Session {
 
   Result<int> run() {
     socket_.setBlocking(false);
+    if (socket_.secure()) {
+      // Poco 1.11 waits inside of its TLS calls for as long as these say, blocking or not.
+      socket_.setReceiveTimeout(kTlsWait);
+      socket_.setSendTimeout(kTlsWait);
+    }
     if (io_.stdin_fd < 0) end_stdin();
     if (io_.tty) send_window_size();
     for (;;) {
@@ -62,6 +68,7 @@ class Session {
     // TLS may hold whole records that poll can't see.
     const bool buffered = socket_.secure() && socket_.available() > 0;
     poll(polled.data(), polled.size(), buffered ? 0 : poll_timeout_ms());
+    socket_ready_ = buffered || (polled[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
     stdin_ready_ = (polled[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
   }
 
@@ -72,6 +79,7 @@ class Session {
   }
 
   Status receive() {
+    if (!socket_ready_) return Done{};
     std::array<char, kReadSize> bytes;
     try {
       for (;;) {
@@ -194,6 +202,7 @@ class Session {
   int send_failures_ = 0;
   bool stdin_open_ = true;
   bool stdin_ready_ = false;
+  bool socket_ready_ = false;
   bool closed_ = false;
 };
 
