@@ -1,20 +1,25 @@
 #include "admin_methods.h"
 
+#include <cmath>
+
 namespace flynn::core {
 namespace {
 
 constexpr std::int64_t kHistoryEntries = 200, kCallTimeoutMs = 30'000;
 
+// Milliseconds as people read them.
+double rounded(double ms) { return std::round(ms * 1000) / 1000; }
+
 json::object document_of(const std::string& slot, const SwapOutcome& outcome) {
   json::array phases;
   for (const auto& phase : outcome.report.phases)
-    phases.push_back(json::object{{"phase", phase.name}, {"ms", phase.ms}});
+    phases.push_back(json::object{{"phase", phase.name}, {"ms", rounded(phase.ms)}});
   json::object document{{"slot", slot},
                         {"from", outcome.from},
                         {"to", outcome.to},
                         {"phases", std::move(phases)},
-                        {"total_ms", outcome.report.total_ms},
-                        {"pause_ms", outcome.report.pause_ms},
+                        {"total_ms", rounded(outcome.report.total_ms)},
+                        {"pause_ms", rounded(outcome.report.pause_ms)},
                         {"unmapped", outcome.report.unmapped}};
   if (!outcome.report.unmapped) document["left_mapped_because"] = outcome.report.left_mapped_because;
   return document;

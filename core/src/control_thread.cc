@@ -4,10 +4,15 @@
 
 #include <chrono>
 
+#include "thread_tag.h"
+
 namespace flynn::core {
 
-ControlThread::ControlThread(const std::string& name)
-    : state_(std::make_shared<State>()), thread_([state = state_] { serve(state); }) {
+ControlThread::ControlThread(const std::string& name, std::uint32_t tag)
+    : state_(std::make_shared<State>()), thread_([state = state_, tag] {
+        tag_this_thread(tag);
+        serve(state);
+      }) {
   ::pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
 }
 

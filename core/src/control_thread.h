@@ -18,7 +18,8 @@ namespace flynn::core {
 /// Thread: run() by one thread at a time.
 class ControlThread {
  public:
-  explicit ControlThread(const std::string& name);
+  /// `tag`: see thread_tag.h; threads that the functions start inherit it.
+  ControlThread(const std::string& name, std::uint32_t tag);
   /// Joins; if a function still hangs, the thread is left to it (the process keeps its code mapped).
   ~ControlThread();
   ControlThread(const ControlThread&) = delete;

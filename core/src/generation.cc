@@ -1,11 +1,15 @@
 #include "generation.h"
 
+#include <poll.h>
+
 #include <chrono>
 #include <cstring>
 
 #include "door.h"
 #include "host_table.h"
 #include "reply_sink.h"
+#include "thread_code.h"
+#include "thread_tag.h"
 
 namespace flynn::core {
 namespace {
@@ -16,7 +20,8 @@ double ms_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-Generation::Generation(CoreServices& services, GenerationFacts facts) : services_(services), facts_(std::move(facts)) {}
+Generation::Generation(CoreServices& services, GenerationFacts facts)
+    : services_(services), facts_(std::move(facts)), thread_tag_(next_thread_tag()) {}
 
 Result<void> Generation::run(const char* name, Phase phase, Deadline deadline) {
   // Shared with the thread: a phase that hangs may write its error long after we have gone on.
@@ -42,7 +47,7 @@ Result<std::unique_ptr<Generation>> Generation::create(CoreServices& services, G
   if (!image) return image.error();
   made->image_ = std::move(*image);
   made->host_ = std::make_unique<HostTable>(services, *made);
-  made->control_ = std::make_unique<ControlThread>("ctl-" + made->facts_.slot);
+  made->control_ = std::make_unique<ControlThread>("ctl-" + made->facts_.slot, made->thread_tag_);
   made->started_at_ = now_rfc3339();
   auto* raw = made.get();
   auto created = made->run(
@@ -175,6 +180,17 @@ Generation::Retired Generation::retire(Deadline deadline) {
     }
   }
   control_.reset();
+  // A thread that was joined may be listed a moment longer.
+  auto threads = threads_inside(thread_tag_, image_->file().path);
+  while (!threads.empty() && !deadline.passed()) {
+    ::poll(nullptr, 0, 2);
+    threads = threads_inside(thread_tag_, image_->file().path);
+  }
+  if (!threads.empty()) {
+    retired.why_not = "its stop left a thread behind: " + threads.front();
+    abandon(retired.why_not);
+    return retired;
+  }
   gone_ = true;
   start = std::chrono::steady_clock::now();
   retired.unmapped = image_->unload();

@@ -87,6 +87,7 @@ class Generation : public Guarded {
   const flynn_instance_vt* table_ = nullptr;
   std::string started_at_;
   bool gone_ = false;
+  std::uint32_t thread_tag_ = 0;
   std::unique_ptr<ControlThread> control_;
 };
 

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <fstream>
+#include "thread_tag.h"
 
 namespace flynn::core {
 
@@ -37,19 +37,12 @@ struct ThreadHold {
 
 long membarrier(int command) { return ::syscall(SYS_membarrier, command, 0, 0); }
 
-std::string thread_name(int id) {
-  std::ifstream file("/proc/self/task/" + std::to_string(id) + "/comm");
-  std::string name;
-  std::getline(file, name);
-  return (name.empty() ? "thread" : name) + "(" + std::to_string(id) + ")";
-}
-
 std::vector<std::string> holders(const Guarded& object) {
   std::vector<std::string> names;
   for (auto* record = all_records.load(std::memory_order_acquire); record != nullptr; record = record->next)
     for (const auto& pointer : record->pointers)
       if (pointer.load(std::memory_order_acquire) == &object) {
-        names.push_back(thread_name(record->thread_id));
+        names.push_back(thread_name(record->thread_id) + "(" + std::to_string(record->thread_id) + ")");
         break;
       }
   if (object.deep_callers.load(std::memory_order_acquire) > 0) names.emplace_back("a deeply nested call");

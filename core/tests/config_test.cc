@@ -1,0 +1,74 @@
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "config_schema.h"
+#include "listeners.h"
+#include "node_config.h"
+
+namespace flynn::core {
+namespace {
+
+Result<NodeConfig> read(const std::string& text) {
+  const std::string file = testing::TempDir() + "flynn.toml";
+  std::ofstream(file) << text;
+  return load_node_config(file);
+}
+
+TEST(NodeConfig, ReadsSlotsInTheOrderOfTheFile) {
+  const auto config =
+      read("[plugins.zebra]\npath = \"/z.so\"\n[plugins.ant]\npath = \"a.so\"\n[plugins.ant.config]\nsize = 3\n");
+
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->plugins.at(0).slot, "zebra");
+  EXPECT_EQ(config->plugins.at(1).config_json, R"({"size":3})");
+}
+
+TEST(NodeConfig, NamesTheLineAndKeyOfWhatIsWrong) {
+  const std::map<std::string, std::string> answers{
+      {"[node]\nnam = \"x\"\n", "node.nam"},
+      {"[plugins.a]\n", "plugins.a.path is missing"},
+      {"[plugins.\"a/b\"]\npath = \"x\"\n", "a slot is a letter"},
+      {"[listeners]\nx = \"80\"\n", "ADDRESS:PORT"},
+      {"[node\n", "line 1"},
+      {"[log]\nlevel = \"loud\"\n", "log.level"},
+      {"[core]\ndrain_ms = -1\n", "core.drain_ms"},
+      {"[node]\nname = \"../x\"\n", "no plain name"},
+  };
+  for (const auto& [text, words] : answers) {
+    const auto config = read(text);
+    ASSERT_FALSE(config.ok()) << text;
+    EXPECT_NE(config.error().message.find(words), std::string::npos) << config.error().message;
+  }
+}
+
+TEST(ConfigSchema, FillsInDefaultsAndNamesTheKeyAtFault) {
+  const std::string schema =
+      R"({"type":"object","properties":{"port":{"type":"integer","minimum":1,"default":80},"name":{"type":"string"}},"required":["name"],"additionalProperties":false})";
+
+  EXPECT_EQ(*apply_config_schema(schema, R"({"name":"x"})"), R"({"name":"x","port":80})");
+  EXPECT_NE(apply_config_schema(schema, R"({"name":"x","port":0})").error().message.find("port"), std::string::npos);
+  EXPECT_NE(apply_config_schema(schema, "{}").error().message.find("name"), std::string::npos);
+  EXPECT_FALSE(apply_config_schema(schema, "[]").ok());
+}
+
+TEST(Listeners, NameTheHolderOfAPortThatIsInUse) {
+  auto first = Listeners::open({{"one", "127.0.0.1:0"}});
+  ASSERT_TRUE(first.ok());
+  auto lent = first->lend("one");
+  ASSERT_TRUE(lent.ok());
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  ::getsockname(lent->get(), reinterpret_cast<sockaddr*>(&address), &size);
+  const auto port = std::to_string(ntohs(address.sin_port));
+
+  const auto second = Listeners::open({{"two", "127.0.0.1:" + port}});
+
+  EXPECT_NE(second.error().message.find(port), std::string::npos);
+  EXPECT_NE(second.error().message.find("core_tests"), std::string::npos) << second.error().message;
+  EXPECT_EQ(first->lend("nothing").error().code, Code::not_found);
+}
+
+}  // namespace
+}  // namespace flynn::core

@@ -1,0 +1,67 @@
+#include "zoo_node.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace flynn::core {
+
+std::string zoo_file(const std::string& animal) { return std::string(ZOO_DIR) + "/zoo_" + animal + ".so"; }
+
+ZooNode::ZooNode(std::initializer_list<std::pair<const char*, const char*>> slots) {
+  std::string pattern = "/tmp/flynn-zoo.XXXXXX";
+  folder_ = ::mkdtemp(pattern.data());
+  config_.file = folder_ + "/flynn.toml";
+  config_.data_dir = folder_ + "/data";
+  config_.run_dir = folder_ + "/run";
+  auto& core = config_.core;
+  core.lifecycle = core.quiesce = core.stop = core.healthy = std::chrono::milliseconds(500);
+  core.drain = std::chrono::milliseconds(200);
+  core.health_interval = std::chrono::milliseconds(500);
+  core.probation_interval = std::chrono::milliseconds(1);
+  for (const auto& [slot, animal] : slots) {
+    PluginConfig plugin;
+    plugin.slot = slot;
+    plugin.path = zoo_file(animal);
+    config_.plugins.push_back(plugin);
+  }
+  log_ = std::move(*EventLog::open(folder_ + "/log", "info"));
+  reboot();
+}
+
+ZooNode::~ZooNode() {
+  node_->shut_down();
+  node_.reset();
+  std::filesystem::remove_all(folder_);
+}
+
+void ZooNode::reboot() {
+  if (node_) node_->shut_down();
+  node_ = std::make_unique<Node>(config_, *Listeners::open({}), *log_);
+  if (auto booted = node_->boot(); !booted) std::fprintf(stderr, "boot: %s\n", booted.error().message.c_str());
+}
+
+Result<SwapOutcome> ZooNode::swap(const std::string& animal, const std::string& slot) {
+  return node_->swap(slot, zoo_file(animal), std::chrono::milliseconds(0), {});
+}
+
+Result<Reply> ZooNode::call(const std::string& method, const std::string& interface) {
+  return node_->door().call_as_operator(interface, method, {}, Deadline::after(std::chrono::seconds(10)));
+}
+
+std::string ZooNode::version() {
+  auto reply = call("Version");
+  return reply ? string_or(reply->body, "version") : std::string(code_name(reply.error().code));
+}
+
+json::object ZooNode::describe(const std::string& slot) {
+  auto document = node_->inspect(slot);
+  return document ? *document : json::object{};
+}
+
+std::string ZooNode::state(const std::string& slot) { return string_or(describe(slot), "state"); }
+std::string ZooNode::reason(const std::string& slot) { return string_or(describe(slot), "reason"); }
+std::int64_t ZooNode::zombies(const std::string& slot) { return int_or(describe(slot), "zombies"); }
+
+}  // namespace flynn::core

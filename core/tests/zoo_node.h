@@ -1,0 +1,41 @@
+// A node in this process with animals of the zoo in its slots; impatient, so that those that hang are found out soon.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "node.h"
+
+namespace flynn::core {
+
+std::string zoo_file(const std::string& animal);
+
+class ZooNode {
+ public:
+  /// Slot -> animal.
+  ZooNode(std::initializer_list<std::pair<const char*, const char*>> slots);
+  explicit ZooNode(const char* animal) : ZooNode({{"cage", animal}}) {}
+  ~ZooNode();
+
+  /// Ends the node and starts another on the same folders.
+  void reboot();
+  Node& node() { return *node_; }
+  Result<SwapOutcome> swap(const std::string& animal, const std::string& slot = "cage");
+  Result<Reply> call(const std::string& method, const std::string& interface = "zoo.animal/1");
+  /// The version that answers.
+  std::string version();
+  std::string state(const std::string& slot = "cage");
+  std::string reason(const std::string& slot = "cage");
+  std::int64_t zombies(const std::string& slot = "cage");
+  const std::string& folder() const { return folder_; }
+
+ private:
+  json::object describe(const std::string& slot);
+  std::string folder_;
+  NodeConfig config_;
+  std::unique_ptr<EventLog> log_;
+  std::unique_ptr<Node> node_;
+};
+
+}  // namespace flynn::core
