@@ -131,10 +131,15 @@ class Session {
 
   Status handle(const Frame& frame) {
     switch (frame.type) {
-      case FrameType::kData: return write_output(frame);
-      case FrameType::kExit: exit_status_ = frame.number; return Done{};
-      case FrameType::kError: return failure("attached job: " + frame.payload);
-      default: return Done{};
+      case FrameType::kData:
+        return write_output(frame);
+      case FrameType::kExit:
+        exit_status_ = frame.number;
+        return Done{};
+      case FrameType::kError:
+        return failure("attached job: " + frame.payload);
+      default:
+        return Done{};
     }
   }
 

@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 
 #include "documents.h"
+#include "test_admin_socket.h"
 #include "test_controller.h"
 #include "test_program.h"
 
@@ -20,7 +22,8 @@ struct Cli : ::testing::Test {
   Program flynn;
 
   void SetUp() override {
-    const auto added = flynn.run({"cluster", "add", "--git-url", kGitUrl, "default", controller.url(), TestController::kKey});
+    const auto added =
+        flynn.run({"cluster", "add", "--git-url", kGitUrl, "default", controller.url(), TestController::kKey});
     ASSERT_EQ(added.code, 0) << added.err;
   }
 
@@ -37,13 +40,14 @@ struct Cli : ::testing::Test {
 };
 
 TEST_F(Cli, KeepsItsRcFilePrivate) {
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(stat((flynn.folder() + "/flynnrc").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
 }
 
 TEST_F(Cli, RefusesAClusterWithAWrongKey) {
-  const auto added = flynn.run({"cluster", "add", "--git-url", "ssh://git@x", "-f", "default", controller.url(), "wrong"});
+  const auto added =
+      flynn.run({"cluster", "add", "--git-url", "ssh://git@x", "-f", "default", controller.url(), "wrong"});
 
   EXPECT_EQ(added.code, 1);
   EXPECT_NE(added.err.find("401"), std::string::npos) << added.err;
@@ -63,7 +67,8 @@ TEST_F(Cli, CreatesAnAppAndItsRemoteAndFindsTheAppByIt) {
   EXPECT_STREQ(git_remote_url(remote), "ssh://git@127.0.0.1:2222/hello.git");
   git_remote_free(remote);
   git_repository_free(repository);
-  EXPECT_EQ(run({"info"}).out, "=== hello\nGit URL:  ssh://git@127.0.0.1:2222/hello.git\n") << "the app comes from the remote";
+  EXPECT_EQ(run({"info"}).out, "=== hello\nGit URL:  ssh://git@127.0.0.1:2222/hello.git\n")
+      << "the app comes from the remote";
 
   const auto deleted = run({"delete", "-y"});
   EXPECT_EQ(deleted.err, "Deleted hello (removed 1 routes, deleted 2 releases, deprovisioned 0 resources)\n");
@@ -141,6 +146,13 @@ TEST_F(RunJob, MovesMoreThanTheBuffersHoldBothWaysAtOnce) {
   EXPECT_TRUE(ran.out == "[\"cat\"]\n" + big) << ran.out.size() << " of " << big.size() << " bytes";
 }
 
+TEST_F(RunJob, PassesASignalToTheJobAndTakesItsExitCode) {
+  const auto ran = flynn.run_and_signal({"-a", "web", "run", "sleep"}, SIGTERM);
+
+  EXPECT_EQ(ran.code, 128 + SIGTERM) << ran.err;
+  EXPECT_EQ(controller.signals(), std::vector<int>{SIGTERM});
+}
+
 TEST_F(Cli, RefusesToRunWithoutAnImage) {
   controller.add_app("web");
   ASSERT_EQ(run({"-a", "web", "env", "set", "A=1"}).code, 0);
@@ -174,6 +186,28 @@ TEST_F(Cli, SaysWhatToDoWhenTheControllerIsGone) {
   EXPECT_NE(apps.err.find("scripts/up"), std::string::npos) << apps.err;
 }
 
+TEST(CliPlugin, ShowsASwapAndTheHostsOwnErrors) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  AdminSocket host(path, {{"plugin.swap", R"({"progress":{"slot":"router","phase":"drain","elapsed_ms":3}}
+{"result":{"slot":"router","from":{"version":"1.0.0","digest":"aa","generation":1},"to":{"version":"1.1.0","digest":"bb","generation":2},"phases":[{"phase":"start","ms":4}],"total_ms":9,"pause_ms":1,"unmapped":true}}
+)"},
+                          {"plugin.rollback", "{\"error\":{\"code\":\"not_found\",\"message\":\"slot x\"}}\n"}});
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto swapped = flynn.run({"plugin", "swap", "router", "new.so"});
+  const auto refused = flynn.run({"plugin", "rollback", "x"});
+
+  EXPECT_EQ(swapped.out,
+            "router: 1.0.0 (aa, generation 1) => 1.1.0 (bb, generation 2)\n  start  4 ms\n"
+            "swap completed in 9 ms, pause 1 ms, old image unmapped\n")
+      << swapped.err;
+  EXPECT_EQ(swapped.err, "") << "progress is for terminals";
+  EXPECT_EQ(host.params("plugin.swap"), R"({"slot":"router","path":")" + flynn.folder() + R"(/new.so"})");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_EQ(refused.err.find("plugin.rollback: not_found: slot x\n"), 0U) << refused.err;
+}
+
 TEST(CliTls, TalksToThePinnedCertificateOnly) {
   TestController controller(Tls::kYes);
   controller.add_app("web");
@@ -181,9 +215,11 @@ TEST(CliTls, TalksToThePinnedCertificateOnly) {
   const std::string url = controller.url();
   const std::string wrong = "KGCENkp53YF5OvOKkZIry71+czFRkSw2ZdMszZ/0ljs=";
   std::ofstream(flynn.folder() + "/flynnrc")
-      << "[[cluster]]\nName = \"good\"\nControllerURL = \"" << url << "\"\nKey = \"" << TestController::kKey << "\"\nTLSPin = \"" << controller.pin()
-      << "\"\n[[cluster]]\nName = \"bad\"\nControllerURL = \"" << url << "\"\nKey = \"" << TestController::kKey << "\"\nTLSPin = \"" << wrong
-      << "\"\n[[cluster]]\nName = \"none\"\nControllerURL = \"" << url << "\"\nKey = \"" << TestController::kKey << "\"\n";
+      << "[[cluster]]\nName = \"good\"\nControllerURL = \"" << url << "\"\nKey = \"" << TestController::kKey
+      << "\"\nTLSPin = \"" << controller.pin() << "\"\n[[cluster]]\nName = \"bad\"\nControllerURL = \"" << url
+      << "\"\nKey = \"" << TestController::kKey << "\"\nTLSPin = \"" << wrong
+      << "\"\n[[cluster]]\nName = \"none\"\nControllerURL = \"" << url << "\"\nKey = \"" << TestController::kKey
+      << "\"\n";
 
   const auto bad = flynn.run({"-c", "bad", "apps"});
   EXPECT_EQ(bad.code, 1);

@@ -46,13 +46,9 @@ std::tm utc_fields(WallTime time) {
   return fields;
 }
 
-long long fraction_of(WallTime time) {
-  return (time - std::chrono::floor<std::chrono::seconds>(time)).count();
-}
+long long fraction_of(WallTime time) { return (time - std::chrono::floor<std::chrono::seconds>(time)).count(); }
 
-std::string plural(long long count, std::string_view unit) {
-  return std::to_string(count) + " " + std::string(unit);
-}
+std::string plural(long long count, std::string_view unit) { return std::to_string(count) + " " + std::string(unit); }
 
 }  // namespace
 

@@ -71,7 +71,8 @@ class OptionScan {
   }
 
   static Error refuse(int code, std::string_view word) {
-    std::string name = optopt != 0 && optopt < kLongOnly ? std::string("-") + static_cast<char>(optopt) : std::string(word);
+    std::string name =
+        optopt != 0 && optopt < kLongOnly ? std::string("-") + static_cast<char>(optopt) : std::string(word);
     return usage_error(code == ':' ? "option " + name + " needs a value" : "unknown option " + name);
   }
 
@@ -84,7 +85,8 @@ class OptionScan {
 
 Status check_count(const Command& command, std::size_t count) {
   if (count < static_cast<std::size_t>(command.values_min)) {
-    return usage_error("flynn " + std::string(command.name) + ": missing argument, expected: " + std::string(command.arguments));
+    return usage_error("flynn " + std::string(command.name) +
+                       ": missing argument, expected: " + std::string(command.arguments));
   }
   if (command.values_max != kAny && count > static_cast<std::size_t>(command.values_max)) {
     return usage_error("flynn " + std::string(command.name) + ": too many arguments");

@@ -44,7 +44,7 @@ struct Command {
   std::string_view summary;
   std::vector<Option> options;
   int values_min = 0;
-  int values_max = 0;  // kAny: no limit
+  int values_max = 0;                                        // kAny: no limit
   Result<int> (*run)(Session&, const Arguments&) = nullptr;  // exit code
   OptionOrder order = OptionOrder::kAnywhere;
   bool hidden = false;  // called by programs, not by people

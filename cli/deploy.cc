@@ -13,12 +13,15 @@ constexpr std::int64_t kDeployTimeoutDefault = 120;
 
 Status wait_for_deployment(EventStream& events, const json::object& deployment) {
   const std::string id = text_of(deployment, "id");
-  const auto timeout = std::chrono::seconds(number_of(deployment, "deploy_timeout", kDeployTimeoutDefault)) + kDeployGrace;
+  const auto timeout =
+      std::chrono::seconds(number_of(deployment, "deploy_timeout", kDeployTimeoutDefault)) + kDeployGrace;
   const Deadline deadline = deadline_after(timeout);
   for (;;) {
     const auto event = events.next(deadline);
     if (!event) {
-      return event.error().context("wait for deployment " + id).advise("'flynn deployment' shows how it stands, 'flynn log' why.");
+      return event.error()
+          .context("wait for deployment " + id)
+          .advise("'flynn deployment' shows how it stands, 'flynn log' why.");
     }
     const json::object& data = object_of(*event, "data");
     if (text_of(*event, "object_type") != "deployment") continue;
@@ -48,7 +51,8 @@ Result<json::object> current_release(ControllerClient& client, const std::string
 
 Result<json::object> require_release(ControllerClient& client, const std::string& app) {
   auto release = current_release(client, app);
-  if (release && release->empty()) return failure("app \"" + app + "\" has no release", "Push it first: git push flynn master");
+  if (release && release->empty())
+    return failure("app \"" + app + "\" has no release", "Push it first: git push flynn master");
   return release;
 }
 

@@ -21,9 +21,10 @@ const Poco::Timespan kConnectTimeout(10, 0);
 const Poco::Timespan kAnswerTimeout(60, 0);
 
 Error unreachable(const std::string& url, const std::string& why) {
-  return {"connect to the controller at " + url + ": " + why,
-          "The node may be down: start it with scripts/up, or choose another cluster with -c ('flynn cluster' lists them).",
-          Failure::kRefused};
+  return {
+      "connect to the controller at " + url + ": " + why,
+      "The node may be down: start it with scripts/up, or choose another cluster with -c ('flynn cluster' lists them).",
+      Failure::kRefused};
 }
 
 std::vector<Poco::Net::IPAddress> addresses_of(const std::string& host) {
@@ -45,7 +46,8 @@ std::string digest_of(const X509* certificate) {
 
 Poco::Net::Context::Ptr client_context(bool pinned) {
   const auto mode = pinned ? Poco::Net::Context::VERIFY_NONE : Poco::Net::Context::VERIFY_STRICT;
-  Poco::Net::Context::Ptr context = new Poco::Net::Context(Poco::Net::Context::TLS_CLIENT_USE, "", "", "", mode, 9, true);
+  Poco::Net::Context::Ptr context =
+      new Poco::Net::Context(Poco::Net::Context::TLS_CLIENT_USE, "", "", "", mode, 9, true);
   // An attached job's outgoing bytes move and grow between two tries of a non-blocking write.
   SSL_CTX_set_mode(context->sslContext(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   return context;

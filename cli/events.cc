@@ -23,7 +23,8 @@ Result<EventStream> EventStream::open(ControllerClient& client, std::string quer
 }
 
 Status EventStream::connect() {
-  auto lines = client_->stream("/events?" + query_, {{"Accept", "text/event-stream"}, {"Last-Event-Id", std::to_string(last_id_)}});
+  auto lines = client_->stream("/events?" + query_,
+                               {{"Accept", "text/event-stream"}, {"Last-Event-Id", std::to_string(last_id_)}});
   if (!lines) return lines.error();
   lines_ = std::move(*lines);
   reader_ = {};
@@ -34,7 +35,7 @@ Status EventStream::reconnect(const Deadline& deadline) {
   const auto own_limit = steady_clock::now() + kReconnectFor;
   const auto give_up = deadline ? std::min(*deadline, own_limit) : own_limit;
   for (;;) {
-    Poco::Thread::sleep(kReconnectPauseMs);
+    Poco::Thread::sleep(kReconnectPauseMs);  // style: allow, nothing tells when a controller is back
     auto connected = connect();
     if (connected || connected.error().kind != Failure::kRefused || steady_clock::now() >= give_up) return connected;
   }

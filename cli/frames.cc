@@ -31,12 +31,15 @@ std::string encode_number(FrameType type, std::uint32_t value) {
 std::size_t header_size(FrameType type) {
   switch (type) {
     case FrameType::kSuccess:
-    case FrameType::kWaiting: return 1;
+    case FrameType::kWaiting:
+      return 1;
     case FrameType::kError:
     case FrameType::kSignal:
     case FrameType::kExit:
-    case FrameType::kResize: return 5;
-    case FrameType::kData: return 6;
+    case FrameType::kResize:
+      return 5;
+    case FrameType::kData:
+      return 6;
   }
   return 0;
 }

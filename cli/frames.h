@@ -10,7 +10,15 @@
 
 namespace flynn::cli {
 
-enum class FrameType : std::uint8_t { kSuccess = 0, kWaiting = 1, kError = 2, kData = 3, kSignal = 4, kExit = 5, kResize = 6 };
+enum class FrameType : std::uint8_t {
+  kSuccess = 0,
+  kWaiting = 1,
+  kError = 2,
+  kData = 3,
+  kSignal = 4,
+  kExit = 5,
+  kResize = 6
+};
 enum class Stream : std::uint8_t { kStdin = 0, kStdout = 1, kStderr = 2, kInit = 3 };
 
 struct Frame {

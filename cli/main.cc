@@ -52,7 +52,8 @@ int run(const std::vector<std::string>& line) {
   if (invocation.arguments.has("help")) {
     return show_help({std::string(invocation.command->name)});
   }
-  Session session({invocation.globals.value("app"), invocation.globals.value("cluster")}, std::cin, std::cout, std::cerr);
+  Session session({invocation.globals.value("app"), invocation.globals.value("cluster")}, std::cin, std::cout,
+                  std::cerr);
   const auto code = invocation.command->run(session, invocation.arguments);
   std::cout << std::flush;
   return code ? *code : report(code.error());

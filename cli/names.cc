@@ -23,7 +23,8 @@ bool is_app_name(std::string_view name) {
 
 Status check_app_name(std::string_view name) {
   if (is_app_name(name)) return Done{};
-  return usage_error("\"" + std::string(name) + "\" is not a name for an app: 1 to 100 of a-z and 0-9, with single dashes between");
+  return usage_error("\"" + std::string(name) +
+                     "\" is not a name for an app: 1 to 100 of a-z and 0-9, with single dashes between");
 }
 
 Result<std::pair<std::string, std::string>> split_assignment(std::string_view text) {

@@ -12,6 +12,7 @@ namespace flynn::cli {
 bool use_terminal(boost::json::object& job);
 
 /// Runs `job` (a NewJob) for `app` and answers its exit status.
-Result<int> run_one_off(ControllerClient& client, const std::string& app, const boost::json::object& job, const AttachIo& io);
+Result<int> run_one_off(ControllerClient& client, const std::string& app, const boost::json::object& job,
+                        const AttachIo& io);
 
 }  // namespace flynn::cli

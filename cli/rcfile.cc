@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +12,6 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <toml++/toml.h>
 
 namespace flynn::cli {
 namespace {
@@ -129,7 +129,8 @@ Result<RcFile> load_rc(const std::string& path) {
   std::ostringstream text;
   text << file.rdbuf();
   auto rc = parse_rc(text.str());
-  if (!rc) return rc.error().context("read " + path).advise("Correct the file, or move it away and run 'flynn cluster add'.");
+  if (!rc)
+    return rc.error().context("read " + path).advise("Correct the file, or move it away and run 'flynn cluster add'.");
   return rc;
 }
 
@@ -163,8 +164,11 @@ Status add_cluster(RcFile& rc, const Cluster& cluster, bool force) {
   if (!force) {
     const Cluster& known = *in_the_way.front();
     const std::string next = "Run it again with -f to replace that entry.";
-    if (known.name == cluster.name) return failure("Cluster \"" + cluster.name + "\" already exists in " + rc_path(), next);
-    return failure("A cluster with the URL \"" + known.controller_url + "\" already exists in " + rc_path() + ": \"" + known.name + "\"", next);
+    if (known.name == cluster.name)
+      return failure("Cluster \"" + cluster.name + "\" already exists in " + rc_path(), next);
+    return failure("A cluster with the URL \"" + known.controller_url + "\" already exists in " + rc_path() + ": \"" +
+                       known.name + "\"",
+                   next);
   }
   if (in_the_way.size() > 1) {
     return failure("The given cluster's name and URLs conflict with multiple existing clusters.",

@@ -15,9 +15,7 @@ struct Error {
   std::string next;  // what to do about it; may be empty
   Failure kind = Failure::kOther;
 
-  [[nodiscard]] Error context(std::string_view doing) const {
-    return {std::string(doing) + ": " + what, next, kind};
-  }
+  [[nodiscard]] Error context(std::string_view doing) const { return {std::string(doing) + ": " + what, next, kind}; }
   [[nodiscard]] Error advise(std::string text) const { return {what, std::move(text), kind}; }
 };
 

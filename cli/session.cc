@@ -42,7 +42,8 @@ Error no_app() {
 }
 
 Error several_apps(const std::vector<RemoteApp>& found) {
-  std::string what = "Multiple apps listed in git remotes, please specify one with the global -a option to disambiguate.";
+  std::string what =
+      "Multiple apps listed in git remotes, please specify one with the global -a option to disambiguate.";
   for (const RemoteApp& remote : found) what += "\n  " + remote.remote + "  " + remote.app;
   return usage_error(what);
 }
@@ -107,7 +108,9 @@ Result<Cluster> Session::cluster() {
   const Cluster* found = wanted.empty() ? rc->default_cluster() : rc->find(wanted);
   if (found != nullptr) return *found;
   if (rc->clusters.empty()) {
-    return failure("no clusters configured", "Add one with 'flynn cluster add <name> <domain> <key>'; the bootstrap of a cluster prints that line.");
+    return failure(
+        "no clusters configured",
+        "Add one with 'flynn cluster add <name> <domain> <key>'; the bootstrap of a cluster prints that line.");
   }
   return usage_error("unknown cluster \"" + wanted + "\"", "'flynn cluster' lists the known ones.");
 }

@@ -27,8 +27,8 @@ class Session {
 
   /// The rc file, for commands that change it.
   Result<RcFile> rc() const { return load_rc(rc_path()); }
-  /// Cluster of the git remote that names the app (with -c only remotes of that cluster count), -c or FLYNN_CLUSTER, the
-  /// default of the rc file.
+  /// Cluster of the git remote that names the app (with -c only remotes of that cluster count), -c or FLYNN_CLUSTER,
+  /// the default of the rc file.
   Result<Cluster> cluster();
   /// -a (a git remote's name stands for its app), FLYNN_APP, `git config flynn.remote`, the only remote below a
   /// cluster's GitURL.

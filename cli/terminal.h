@@ -1,9 +1,9 @@
 /// The user's terminal during an attached job: raw mode, its size, and the signals that arrive meanwhile.
 #pragma once
 
-#include <csignal>
 #include <termios.h>
 
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <vector>

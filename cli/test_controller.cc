@@ -45,7 +45,8 @@ Identity make_identity() {
   std::array<unsigned char, 2 * EVP_MAX_MD_SIZE> text{};
   const int length = EVP_EncodeBlock(text.data(), digest.data(), static_cast<int>(size));
 
-  Poco::Net::Context::Ptr context = new Poco::Net::Context(Poco::Net::Context::TLS_SERVER_USE, "", Poco::Net::Context::VERIFY_NONE);
+  Poco::Net::Context::Ptr context =
+      new Poco::Net::Context(Poco::Net::Context::TLS_SERVER_USE, "", Poco::Net::Context::VERIFY_NONE);
   context->useCertificate(Poco::Crypto::X509Certificate(cert.get(), true));
   context->usePrivateKey(Poco::Crypto::EVPPKey(key.get()));
   return {context, {reinterpret_cast<const char*>(text.data()), static_cast<std::size_t>(length)}};
@@ -53,7 +54,8 @@ Identity make_identity() {
 
 std::string encode64(const std::string& text) {
   std::vector<unsigned char> out(text.size() * 2 + 4);
-  const int length = EVP_EncodeBlock(out.data(), reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  const int length =
+      EVP_EncodeBlock(out.data(), reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   return {out.begin(), out.begin() + length};
 }
 
@@ -74,7 +76,8 @@ bool receive_more(StreamSocket& socket, std::string& buffer) {
 }
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
@@ -104,7 +107,8 @@ TestController::~TestController() {
 }
 
 std::string TestController::url() const {
-  return std::string(tls_ == Tls::kYes ? "https" : "http") + "://controller.test.localhost:" + std::to_string(server_.address().port());
+  return std::string(tls_ == Tls::kYes ? "https" : "http") +
+         "://controller.test.localhost:" + std::to_string(server_.address().port());
 }
 
 void TestController::add_app(const std::string& name) {
@@ -164,7 +168,8 @@ void TestController::serve(StreamSocket socket) {
       request.headers[lower(buffer.substr(at, colon - at))] = buffer.substr(colon + 2, end - colon - 2);
       at = end + 2;
     }
-    const std::size_t length = request.headers.contains("content-length") ? std::stoul(request.headers["content-length"]) : 0;
+    const std::size_t length =
+        request.headers.contains("content-length") ? std::stoul(request.headers["content-length"]) : 0;
     while (buffer.size() < head_end + length) {
       if (!receive_more(socket, buffer)) return;
     }
@@ -179,7 +184,8 @@ void TestController::serve(StreamSocket socket) {
     if (trusted && request.headers["upgrade"] == "flynn-attach/0") return attach(request, socket);
     const Reply reply = trusted ? answer(request) : Reply{401, "", "text/plain"};
     send_text(socket, "HTTP/1.1 " + std::to_string(reply.status) + " X\r\nContent-Type: " + reply.type +
-                          "\r\nContent-Length: " + std::to_string(reply.body.size()) + "\r\nConnection: close\r\n\r\n" + reply.body);
+                          "\r\nContent-Length: " + std::to_string(reply.body.size()) + "\r\nConnection: close\r\n\r\n" +
+                          reply.body);
     socket.shutdown();
   } catch (const Poco::Exception&) {
     // The client left, or the TLS handshake failed: both are subjects of tests.
@@ -192,7 +198,8 @@ void TestController::keep_event_stream(StreamSocket& socket) {
     const std::lock_guard lock(mutex_);
     event_streams_.push_back(socket);
     // The rules: headers at once; a keep-alive is a lone ":" line.
-    send_text(socket, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n:\n");
+    send_text(socket,
+              "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n:\n");
   }
 }
 
@@ -216,12 +223,14 @@ TestController::Reply TestController::answer(const Request& request) {
   const json::object& body = as_object(parsed);
   if (request.path == "/apps" && request.method == "GET") {
     json::array list;
-    for (const auto& [name, app] : apps_) list.push_back(json::object{{"id", "id-" + name}, {"name", name}, {"meta", json::object()}});
+    for (const auto& [name, app] : apps_)
+      list.push_back(json::object{{"id", "id-" + name}, {"name", name}, {"meta", json::object()}});
     return {200, json::serialize(list)};
   }
   if (request.path == "/apps") {
     const std::string name = text_of(body, "name");
-    if (apps_.contains(name)) return {409, R"({"code":"object_exists","message":"application \")" + name + R"(\" already exists"})"};
+    if (apps_.contains(name))
+      return {409, R"({"code":"object_exists","message":"application \")" + name + R"(\" already exists"})"};
     apps_[name];
     return {200, json::serialize(json::object{{"id", "id-" + name}, {"name", name}, {"meta", json::object()}})};
   }
@@ -235,21 +244,28 @@ TestController::Reply TestController::answer(const Request& request) {
   if (request.path.starts_with("/apps/")) {
     const auto slash = request.path.find('/', 6);
     const std::string name = request.path.substr(6, slash == std::string::npos ? slash : slash - 6);
-    if (apps_.contains(name)) return answer_app(request, name, slash == std::string::npos ? "" : request.path.substr(slash));
+    if (apps_.contains(name))
+      return answer_app(request, name, slash == std::string::npos ? "" : request.path.substr(slash));
   }
   return {404, "", "text/plain"};
 }
 
-TestController::Reply TestController::answer_app(const Request& request, const std::string& name, const std::string& below) {
+TestController::Reply TestController::answer_app(const Request& request, const std::string& name,
+                                                 const std::string& below) {
   App& app = apps_[name];
   const json::value parsed = request.body.empty() ? json::value() : json::parse(request.body);
   if (below.empty() && request.method == "DELETE") {
     apps_.erase(name);
-    emit("app_deletion", name, {{"app_deletion", json::object{{"app", name}, {"deleted_routes", json::array{1}},
-                                {"deleted_releases", json::array{1, 2}}, {"deleted_resources", json::array()}}}, {"error", ""}});
+    emit("app_deletion", name,
+         {{"app_deletion", json::object{{"app", name},
+                                        {"deleted_routes", json::array{1}},
+                                        {"deleted_releases", json::array{1, 2}},
+                                        {"deleted_resources", json::array()}}},
+          {"error", ""}});
     return {200, "{}"};
   }
-  if (below.empty()) return {200, json::serialize(json::object{{"id", "id-" + name}, {"name", name}, {"meta", json::object()}})};
+  if (below.empty())
+    return {200, json::serialize(json::object{{"id", "id-" + name}, {"name", name}, {"meta", json::object()}})};
   if (below == "/release") {
     if (app.release.empty()) return {404, "", "text/plain"};
     return {200, json::serialize(releases_[app.release])};
@@ -258,9 +274,13 @@ TestController::Reply TestController::answer_app(const Request& request, const s
   if (below.starts_with("/scale/")) return scale(name, as_object(parsed));
   if (below == "/routes") return {200, "[]"};
   if (below == "/log") {
-    return {200, R"({"job_id":"h-1","msg":"hello","process_type":"web","source":"app","stream":"stdout","timestamp":"2026-01-31T12:00:00.5Z"})"
-                 "\n" R"({"job_id":"h-1","msg":"oops","process_type":"web","source":"app","stream":"stderr","timestamp":"2026-01-31T12:00:01Z"})" "\n",
-            "text/plain"};
+    return {
+        200,
+        R"({"job_id":"h-1","msg":"hello","process_type":"web","source":"app","stream":"stdout","timestamp":"2026-01-31T12:00:00.5Z"})"
+        "\n"
+        R"({"job_id":"h-1","msg":"oops","process_type":"web","source":"app","stream":"stderr","timestamp":1769860801000000})"
+        "\n",
+        "text/plain"};
   }
   if (below == "/jobs" && request.method == "GET") {
     return {200, R"([{"id":"h-2","type":"web","state":"up","created_at":"2026-01-31T12:00:01Z","release":"r"},)"
@@ -281,7 +301,10 @@ TestController::Reply TestController::deploy(const std::string& name, const std:
     deployment["finished_at"] = "2026-01-31T12:00:00Z";
   } else {
     emit("deployment", id, {{"deployment", id}, {"status", "running"}});
-    emit("deployment", id, {{"deployment", id}, {"status", fails ? "failed" : "complete"}, {"error", fails ? "web job failed to start" : ""}});
+    emit("deployment", id,
+         {{"deployment", id},
+          {"status", fails ? "failed" : "complete"},
+          {"error", fails ? "web job failed to start" : ""}});
   }
   if (!fails) app.release = release;
   return {200, json::serialize(deployment)};
@@ -292,8 +315,12 @@ TestController::Reply TestController::scale(const std::string& name, const json:
   if (event_streams_.empty()) return {400, R"({"code":"validation_error","message":"no event stream is open"})"};
   App& app = apps_[name];
   const std::string id = "scale-" + std::to_string(next_id_++);
-  const json::object request{{"id", id}, {"app", name}, {"release", app.release}, {"state", "pending"},
-                             {"old_processes", app.processes}, {"new_processes", body.at("new_processes")}};
+  const json::object request{{"id", id},
+                             {"app", name},
+                             {"release", app.release},
+                             {"state", "pending"},
+                             {"old_processes", app.processes},
+                             {"new_processes", body.at("new_processes")}};
   for (const auto& type : body.at("new_processes").as_object()) app.processes[type.key()] = type.value();
   emit("job", "h-9", {{"id", "h-9"}, {"type", "web"}, {"state", "up"}, {"release", app.release}});
   json::object done = request;

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <filesystem>
 #include <stdexcept>
+#include <utility>
 
 #include "flynn/sdk/unique_fd.h"
 
@@ -56,6 +57,14 @@ Program::~Program() {
 }
 
 Outcome Program::run(const std::vector<std::string>& args, const std::string& input) const {
+  return run_with(args, input, 0);
+}
+
+Outcome Program::run_and_signal(const std::vector<std::string>& args, int signal) const {
+  return run_with(args, "", signal);
+}
+
+Outcome Program::run_with(const std::vector<std::string>& args, const std::string& input, int signal) const {
   auto [in_read, in_write] = make_pipe();
   auto [out_read, out_write] = make_pipe();
   auto [err_read, err_write] = make_pipe();
@@ -76,7 +85,8 @@ Outcome Program::run(const std::vector<std::string>& args, const std::string& in
   argv.push_back(nullptr);
   envp.push_back(nullptr);
   pid_t child = 0;
-  if (posix_spawn(&child, FLYNN_CLI_PROGRAM, &actions, nullptr, argv.data(), envp.data()) != 0) throw std::runtime_error("spawn");
+  if (posix_spawn(&child, FLYNN_CLI_PROGRAM, &actions, nullptr, argv.data(), envp.data()) != 0)
+    throw std::runtime_error("spawn");
   posix_spawn_file_actions_destroy(&actions);
   in_read.reset();
   out_write.reset();
@@ -85,16 +95,18 @@ Outcome Program::run(const std::vector<std::string>& args, const std::string& in
 
   Outcome outcome;
   std::string rest = input;
-  if (rest.empty()) in_write.reset();
+  if (rest.empty() && signal == 0) in_write.reset();
   if (in_write) fcntl(in_write.get(), F_SETFL, O_NONBLOCK);
   const auto deadline = steady_clock::now() + kDeadline;
   bool late = false;
   while ((out_read || err_read) && !late) {
-    std::array<pollfd, 3> polled{{{out_read.get(), POLLIN, 0}, {err_read.get(), POLLIN, 0}, {in_write.get(), POLLOUT, 0}}};
+    std::array<pollfd, 3> polled{
+        {{out_read.get(), POLLIN, 0}, {err_read.get(), POLLIN, 0}, {rest.empty() ? -1 : in_write.get(), POLLOUT, 0}}};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - steady_clock::now()).count();
     late = left <= 0 || poll(polled.data(), polled.size(), static_cast<int>(left)) == 0;
     if (polled[0].revents != 0) take(out_read, outcome.out);
     if (polled[1].revents != 0) take(err_read, outcome.err);
+    if (signal != 0 && !outcome.out.empty()) kill(child, std::exchange(signal, 0));
     if (polled[2].revents != 0) give(in_write, rest);
   }
   if (late) kill(child, SIGKILL);

@@ -22,10 +22,14 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   Outcome run(const std::vector<std::string>& args, const std::string& input = {}) const;
+  /// Keeps stdin open, and sends `signal` once the program has written something.
+  Outcome run_and_signal(const std::vector<std::string>& args, int signal) const;
   void set(const std::string& name, const std::string& value) { environment_[name] = value; }
   [[nodiscard]] const std::string& folder() const { return folder_; }
 
  private:
+  Outcome run_with(const std::vector<std::string>& args, const std::string& input, int signal) const;
+
   std::string folder_;
   std::map<std::string, std::string> environment_;
 };

@@ -38,8 +38,9 @@ TEST(RcFile, SurvivesBeingWrittenAndRead) {
 }
 
 TEST(RcFile, ReadsWhatFlynnsOwnClientWrote) {
-  const auto read = parse_rc("default = \"prod\"\n\n[[cluster]]\n  Name = \"prod\"\n  Key = \"e09d\"\n  TLSPin = \"KGCE=\"\n"
-                             "  ControllerURL = \"https://controller.example.com\"\n  Unknown = 3\n");
+  const auto read = parse_rc(
+      "default = \"prod\"\n\n[[cluster]]\n  Name = \"prod\"\n  Key = \"e09d\"\n  TLSPin = \"KGCE=\"\n"
+      "  ControllerURL = \"https://controller.example.com\"\n  Unknown = 3\n");
 
   ASSERT_TRUE(read);
   EXPECT_EQ(read->find("prod")->key, "e09d");
@@ -75,7 +76,8 @@ TEST(RcFile, PassesTheDefaultOnWhenItIsRemoved) {
 }
 
 TEST(CommandLine, TakesTheLongestNameAndItsOptionsAnywhere) {
-  const auto parsed = parse_command_line(command_table(), {"-a", "web", "route", "add", "http", "x.org/p", "--sticky", "-s", "svc"});
+  const auto parsed =
+      parse_command_line(command_table(), {"-a", "web", "route", "add", "http", "x.org/p", "--sticky", "-s", "svc"});
 
   ASSERT_TRUE(parsed) << parsed.error().what;
   EXPECT_EQ(parsed->command->name, "route add http");
@@ -86,7 +88,8 @@ TEST(CommandLine, TakesTheLongestNameAndItsOptionsAnywhere) {
 }
 
 TEST(CommandLine, LeavesTheOptionsOfARunCommandAlone) {
-  for (const auto& line : {std::vector<std::string>{"run", "-l", "ls", "-d", "--help"}, {"run", "-l", "--", "ls", "-d", "--help"}}) {
+  for (const auto& line :
+       {std::vector<std::string>{"run", "-l", "ls", "-d", "--help"}, {"run", "-l", "--", "ls", "-d", "--help"}}) {
     const auto parsed = parse_command_line(command_table(), line);
 
     ASSERT_TRUE(parsed) << parsed.error().what;
@@ -114,7 +117,9 @@ TEST(CommandTable, HasNamesOnceAndASummaryForEach) {
     std::map<std::string_view, int> options;
     for (const Option& option : command.options) {
       EXPECT_EQ(++options[option.name], 1) << command.name << " --" << option.name;
-      if (option.letter != 0) { EXPECT_EQ(++options[std::string_view(&option.letter, 1)], 1) << command.name << " -" << option.letter; }
+      if (option.letter != 0) {
+        EXPECT_EQ(++options[std::string_view(&option.letter, 1)], 1) << command.name << " -" << option.letter;
+      }
     }
   }
 }
@@ -186,7 +191,8 @@ TEST(Table, AlignsColumnsAndLeavesNoTrailingBlanks) {
 }
 
 TEST(Names, OfAppsFollowTheRule) {
-  for (const char* good : {"a", "web-1", "0", "b6a5cd1e-0000-4000-8000-000000000000"}) EXPECT_TRUE(is_app_name(good)) << good;
+  for (const char* good : {"a", "web-1", "0", "b6a5cd1e-0000-4000-8000-000000000000"})
+    EXPECT_TRUE(is_app_name(good)) << good;
   for (const char* bad : {"", "-a", "a-", "a--b", "A", "a_b", "a/b", "a.b"}) EXPECT_FALSE(is_app_name(bad)) << bad;
   EXPECT_TRUE(is_app_name(std::string(100, 'a')));
   EXPECT_FALSE(is_app_name(std::string(101, 'a')));
@@ -224,8 +230,10 @@ TEST(Sizes, ReadAndWriteBinaryUnits) {
 }
 
 TEST(ReleaseUpdate, MergesEnvAndReplacesTheMembersOfProcesses) {
-  const json::object release = json::parse(R"({"env":{"A":"1","B":"2"},"processes":{"web":{"args":["a"],"env":{"X":"1"}}}})").as_object();
-  const json::object changes = json::parse(R"({"env":{"B":null,"C":"3"},"processes":{"web":{"args":["b"],"env":{"Y":"2"}}}})").as_object();
+  const json::object release =
+      json::parse(R"({"env":{"A":"1","B":"2"},"processes":{"web":{"args":["a"],"env":{"X":"1"}}}})").as_object();
+  const json::object changes =
+      json::parse(R"({"env":{"B":null,"C":"3"},"processes":{"web":{"args":["b"],"env":{"Y":"2"}}}})").as_object();
 
   const json::object merged = update_release(release, changes, false);
 

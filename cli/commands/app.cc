@@ -149,12 +149,21 @@ Result<int> info(Session& session, const Arguments&) {
 
 CommandList app_commands() {
   return {
-      {"create", "[<name>]", "Create an app, and a git remote for it",
+      {"create",
+       "[<name>]",
+       "Create an app, and a git remote for it",
        {{'r', "remote", "remote", "name of the git remote (default: flynn; \"\": none)"},
         {'y', "yes", "", "replace a remote of that name without asking"}},
-       0, 1, create},
-      {"delete", "", "Delete an app with its routes, releases and resources",
-       {{'y', "yes", "", "do not ask"}}, 0, 0, remove},
+       0,
+       1,
+       create},
+      {"delete",
+       "",
+       "Delete an app with its routes, releases and resources",
+       {{'y', "yes", "", "do not ask"}},
+       0,
+       0,
+       remove},
       {"apps", "", "List the apps", {}, 0, 0, list},
       {"info", "", "Show where an app is", {}, 0, 0, info},
   };

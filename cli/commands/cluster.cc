@@ -56,15 +56,18 @@ Cluster cluster_from(const std::string& name, std::string domain, const std::str
 /// git checks https remotes by itself: give it the cluster's CA, and this program for the key.
 Status configure_git(ControllerClient& client, const Cluster& cluster) {
   const auto certificate = client.get_text("/ca-cert");
-  if (!certificate) return certificate.error().context("fetch the CA certificate").advise(
-      "Check domain, key and pin; with --no-git nothing is fetched.");
+  if (!certificate)
+    return certificate.error()
+        .context("fetch the CA certificate")
+        .advise("Check domain, key and pin; with --no-git nothing is fetched.");
   const std::string path = home_path(".flynn/ca-certs/" + cluster.name + ".pem");
   if (auto written = write_private_file(path, *certificate); !written) return written;
   if (auto set = set_global_git_config("http." + cluster.git_url + ".sslCAInfo", path); !set) return set;
   std::string self(4096, '\0');
   const ssize_t length = readlink("/proc/self/exe", self.data(), self.size());
   self.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
-  return set_global_git_config("credential." + cluster.git_url + ".helper", (self.empty() ? "flynn" : self) + " git-credentials");
+  return set_global_git_config("credential." + cluster.git_url + ".helper",
+                               (self.empty() ? "flynn" : self) + " git-credentials");
 }
 
 /// An ssh remote needs no set-up; a request with the key finds a wrong one now rather than later.
@@ -124,7 +127,8 @@ Result<int> show_or_set_default(Session& session, const Arguments& arguments) {
   }
   const std::string name = arguments.at(0);
   if (rc->find(name) == nullptr) {
-    return failure("Cluster \"" + name + "\" does not exist and cannot be set as default.", "'flynn cluster' lists the known ones.");
+    return failure("Cluster \"" + name + "\" does not exist and cannot be set as default.",
+                   "'flynn cluster' lists the known ones.");
   }
   rc->default_name = name;
   if (auto saved = save_rc(rc_path(), *rc); !saved) return saved.error();
@@ -137,14 +141,18 @@ Result<int> show_or_set_default(Session& session, const Arguments& arguments) {
 CommandList cluster_commands() {
   return {
       {"cluster", "", "List the clusters of .flynnrc", {}, 0, 0, list_clusters},
-      {"cluster add", "<name> <domain> <key>", "Add a cluster; <domain> may be an http:// URL of a controller without TLS",
+      {"cluster add",
+       "<name> <domain> <key>",
+       "Add a cluster; <domain> may be an http:// URL of a controller without TLS",
        {{'f', "force", "", "replace an entry that conflicts"},
         {'d', "default", "", "make it the default cluster"},
         {'g', "git-url", "url", "where git pushes go, e.g. ssh://git@127.0.0.1:2222"},
         {0, "no-git", "", "contact nothing, leave git's configuration alone"},
         {0, "image-url", "url", "where images go"},
         {'p', "tls-pin", "pin", "base64 SHA-256 of the controller's certificate"}},
-       3, 3, add},
+       3,
+       3,
+       add},
       {"cluster remove", "<name>", "Forget a cluster", {}, 1, 1, remove},
       {"cluster default", "[<name>]", "Show or set the default cluster", {}, 0, 1, show_or_set_default},
   };

@@ -91,7 +91,13 @@ CommandList deployment_commands() {
   return {
       {"deployment", "", "List the deployments of an app", {}, 0, 0, list},
       {"deployment timeout", "[<seconds>]", "Show or set how long a deployment may take", {}, 0, 1, timeout},
-      {"deployment batch-size", "[<n>]", "Show or set how many jobs the strategy in-batches replaces at once", {}, 0, 1, batch_size},
+      {"deployment batch-size",
+       "[<n>]",
+       "Show or set how many jobs the strategy in-batches replaces at once",
+       {},
+       0,
+       1,
+       batch_size},
   };
 }
 

@@ -15,7 +15,8 @@ Result<json::object*> environment_of(json::object& release, const Arguments& arg
   if (arguments.has("process-type")) {
     const std::string type = arguments.value("process-type");
     if (object_of(release, "processes").find(type) == object_of(release, "processes").end()) {
-      return failure("process type \"" + type + "\" not found in the current release", "'flynn scale' lists the types.");
+      return failure("process type \"" + type + "\" not found in the current release",
+                     "'flynn scale' lists the types.");
     }
     owner = &release["processes"].as_object()[type].as_object();
   }
@@ -86,7 +87,8 @@ Result<int> get(Session& session, const Arguments& arguments) {
   const auto env = environment_of(opened->release, arguments);
   if (!env) return env.error();
   const std::string key = arguments.at(0);
-  if (!(*env)->contains(key)) return failure("environment variable \"" + key + "\" not found", "'flynn env' lists them.");
+  if (!(*env)->contains(key))
+    return failure("environment variable \"" + key + "\" not found", "'flynn env' lists them.");
   session.out() << text_of(**env, key) << '\n';
   return 0;
 }
@@ -94,7 +96,8 @@ Result<int> get(Session& session, const Arguments& arguments) {
 }  // namespace
 
 CommandList env_commands() {
-  const std::vector<Option> options = {{'t', "process-type", "type", "of this process type instead of the whole release"}};
+  const std::vector<Option> options = {
+      {'t', "process-type", "type", "of this process type instead of the whole release"}};
   return {
       {"env", "", "List the environment of an app", options, 0, 0, list},
       {"env set", "<key>=<value>...", "Set variables: makes a release and deploys it", options, 1, kAny, set},

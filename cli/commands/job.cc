@@ -81,11 +81,15 @@ Result<int> kill(Session& session, const Arguments& arguments) {
 
 CommandList job_commands() {
   return {
-      {"ps", "", "List the jobs of an app",
+      {"ps",
+       "",
+       "List the jobs of an app",
        {{'a', "all", "", "also those that are starting or have ended"},
         {'c', "command", "", "show what they run"},
         {'q', "quiet", "", "ids only"}},
-       0, 0, list},
+       0,
+       0,
+       list},
       {"kill", "<job>...", "Stop jobs", {}, 1, kAny, kill},
   };
 }

@@ -43,7 +43,8 @@ Result<std::string> read_key(const std::string& named) {
   if (!named.empty()) {
     candidates = {named};
   } else {
-    for (const char* name : {".ssh/id_ed25519.pub", ".ssh/id_ecdsa.pub", ".ssh/id_rsa.pub"}) candidates.push_back(home_path(name));
+    for (const char* name : {".ssh/id_ed25519.pub", ".ssh/id_ecdsa.pub", ".ssh/id_rsa.pub"})
+      candidates.push_back(home_path(name));
   }
   for (const std::string& path : candidates) {
     std::ifstream file(path);

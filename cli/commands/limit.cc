@@ -49,7 +49,8 @@ Result<int> set(Session& session, const Arguments& arguments) {
   const std::string type = arguments.at(0);
   json::value& processes = (*release)["processes"];
   if (!processes.is_object()) processes = json::object();
-  json::value& process = processes.as_object()[type];  // a new type: the builder's `slugbuilder` has limits but no process
+  json::value& process =
+      processes.as_object()[type];  // a new type: the builder's `slugbuilder` has limits but no process
   if (!process.is_object()) process = json::object();
   json::value& resources = process.as_object()["resources"];
   if (!resources.is_object()) resources = json::object();
@@ -70,10 +71,20 @@ Result<int> set(Session& session, const Arguments& arguments) {
 
 CommandList limit_commands() {
   return {
-      {"limit", "", "Show the resource limits of each process type",
-       {{'t', "process-type", "type", "of this type only"}}, 0, 0, list},
-      {"limit set", "<type> <limit>=<value>...", "Set limits: memory=1GB, cpu=500 (1/1000), temp_disk=100MB, max_fd=1000",
-       {}, 2, kAny, set},
+      {"limit",
+       "",
+       "Show the resource limits of each process type",
+       {{'t', "process-type", "type", "of this type only"}},
+       0,
+       0,
+       list},
+      {"limit set",
+       "<type> <limit>=<value>...",
+       "Set limits: memory=1GB, cpu=500 (1/1000), temp_disk=100MB, max_fd=1000",
+       {},
+       2,
+       kAny,
+       set},
   };
 }
 

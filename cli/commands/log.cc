@@ -32,9 +32,14 @@ Result<std::string> query_of(const Arguments& arguments) {
 /// "2026-01-31T12:00:00.000123Z app[web.host-uuid]: text"
 std::string prefix_of(const json::object& message) {
   const std::string type = text_of(message, "process_type");
-  const auto time = parse_time(text_of(message, "timestamp"));
+  auto time = parse_time(text_of(message, "timestamp"));
+  // The platform's own messages count microseconds; Flynn's wire has the text.
+  if (const auto micros = number_of(message, "timestamp"); !time && micros > 0) {
+    time = WallTime(std::chrono::microseconds(micros));
+  }
   std::string prefix = time ? timestamp_text(*time) : text_of(message, "timestamp");
-  prefix += " " + text_of(message, "source") + "[" + (type.empty() ? "" : type + ".") + text_of(message, "job_id") + "]: ";
+  prefix +=
+      " " + text_of(message, "source") + "[" + (type.empty() ? "" : type + ".") + text_of(message, "job_id") + "]: ";
   return prefix;
 }
 
@@ -68,7 +73,9 @@ Result<int> show(Session& session, const Arguments& arguments) {
 
 CommandList log_commands() {
   return {
-      {"log", "", "Show what the jobs of an app print",
+      {"log",
+       "",
+       "Show what the jobs of an app print",
        {{'f', "follow", "", "go on with what comes"},
         {'j', "job", "id", "of this job only"},
         {'n', "number", "lines", "the last ones only"},
@@ -76,7 +83,9 @@ CommandList log_commands() {
         {'s', "split-stderr", "", "lines of stderr to stderr"},
         {'t', "process-type", "type", "of this process type only (\"\": one-off jobs)"},
         {'i', "init", "", "also what the platform says inside of the job"}},
-       0, 0, show},
+       0,
+       0,
+       show},
   };
 }
 

@@ -41,8 +41,9 @@ Result<int> list(Session& session, const Arguments& arguments) {
   for (const json::value& value : array_of(as_object(*answer), "plugins")) {
     const json::object& plugin = as_object(value);
     const json::value* zombies = plugin.if_contains("zombies");
-    const auto count = zombies != nullptr && zombies->is_array() ? static_cast<std::int64_t>(zombies->get_array().size())
-                                                                : number_of(plugin, "zombies");
+    const auto count = zombies != nullptr && zombies->is_array()
+                           ? static_cast<std::int64_t>(zombies->get_array().size())
+                           : number_of(plugin, "zombies");
     table.add({text_of(plugin, "slot"), text_of(plugin, "name"), text_of(plugin, "version"), text_of(plugin, "state"),
                std::to_string(number_of(plugin, "generation")), short_digest(plugin),
                std::to_string(number_of(plugin, "calls")), std::to_string(number_of(plugin, "errors")),
@@ -59,7 +60,8 @@ std::string absolute(const std::string& path) { return std::filesystem::absolute
 
 Result<int> inspect(Session& session, const Arguments& arguments) {
   const std::string what = arguments.at(0);
-  const auto answer = ask("plugin.inspect", names_a_file(what) ? json::object{{"path", absolute(what)}} : json::object{{"slot", what}});
+  const auto answer =
+      ask("plugin.inspect", names_a_file(what) ? json::object{{"path", absolute(what)}} : json::object{{"slot", what}});
   if (!answer) return answer.error();
   const json::object& plugin = as_object(*answer);
   if (arguments.has("json")) {
@@ -106,12 +108,14 @@ void print_swap(std::ostream& out, const json::object& swap) {
     return text_of(version, "version") + " (" + short_digest(version) + ", generation " +
            std::to_string(number_of(version, "generation")) + ")";
   };
-  out << text_of(swap, "slot") << ": " << side(object_of(swap, "from")) << " => " << side(object_of(swap, "to")) << '\n';
+  out << text_of(swap, "slot") << ": " << side(object_of(swap, "from")) << " => " << side(object_of(swap, "to"))
+      << '\n';
   for (const json::value& value : array_of(swap, "phases")) {
     const json::object& phase = as_object(value);
     out << "  " << text_of(phase, "phase") << "  " << number_of(phase, "ms") << " ms\n";
   }
-  out << "swap completed in " << number_of(swap, "total_ms") << " ms, pause " << number_of(swap, "pause_ms") << " ms, old image "
+  out << "swap completed in " << number_of(swap, "total_ms") << " ms, pause " << number_of(swap, "pause_ms")
+      << " ms, old image "
       << (flag_of(swap, "unmapped") ? "unmapped" : "still mapped ('flynn plugin list' shows zombies)") << '\n';
 }
 
@@ -162,15 +166,18 @@ Result<int> configure(Session& session, const Arguments& arguments) {
   const auto answer = ask("plugin.configure", {{"slot", arguments.at(0)}, {"config", *config}}, progress_to(session));
   if (!answer) return answer.error();
   const bool live = text_of(as_object(*answer), "applied") == "live";
-  session.err() << arguments.at(0) << (live ? " took the configuration while running.\n" : " was swapped to take the configuration.\n");
+  session.err() << arguments.at(0)
+                << (live ? " took the configuration while running.\n" : " was swapped to take the configuration.\n");
   return 0;
 }
 
 Result<int> history(Session& session, const Arguments& arguments) {
-  const auto answer = ask("plugin.history", arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}});
+  const auto answer =
+      ask("plugin.history", arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}});
   if (!answer) return answer.error();
   // One JSON object a line: entries of different kinds have different members.
-  for (const json::value& entry : array_of(as_object(*answer), "entries")) session.out() << json::serialize(entry) << '\n';
+  for (const json::value& entry : array_of(as_object(*answer), "entries"))
+    session.out() << json::serialize(entry) << '\n';
   return 0;
 }
 
@@ -191,12 +198,23 @@ CommandList plugin_commands() {
   return {
       {"plugin list", "", "Show and replace the plugins of the flynn-host on this machine", {as_json}, 0, 0, list},
       {"plugin inspect", "<slot>|<file.so>", "Show a plugin's manifest, problems and calls", {as_json}, 1, 1, inspect},
-      {"plugin swap", "<slot> <file.so>", "Replace a running plugin without a stop",
-       {{'d', "drain", "ms", "how long the old one may finish what it has in flight"}}, 2, 2, swap},
+      {"plugin swap",
+       "<slot> <file.so>",
+       "Replace a running plugin without a stop",
+       {{'d', "drain", "ms", "how long the old one may finish what it has in flight"}},
+       2,
+       2,
+       swap},
       {"plugin rollback", "<slot>", "Return to the version before the last swap", {}, 1, 1, rollback},
       {"plugin configure", "<slot> <json>|@<file>", "Give a plugin a new configuration", {}, 2, 2, configure},
       {"plugin history", "[<slot>]", "Show the audit log of swaps", {}, 0, 1, history},
-      {"plugin call", "<interface> <method> [<json>|@<file>]", "Call a method through the door as the operator", {}, 2, 3, call},
+      {"plugin call",
+       "<interface> <method> [<json>|@<file>]",
+       "Call a method through the door as the operator",
+       {},
+       2,
+       3,
+       call},
   };
 }
 

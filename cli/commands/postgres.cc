@@ -42,7 +42,9 @@ Result<Database> find_database(Session& session) {
   }
   const auto image = require_release(**client, server);
   if (!image) return image.error().context("the database server's app");
-  return Database{*client, *app, text_of(env, "PGDATABASE"),
+  return Database{*client,
+                  *app,
+                  text_of(env, "PGDATABASE"),
                   {{"release", text_of(*image, "id")}, {"env", credentials}, {"disable_log", true}}};
 }
 
@@ -86,7 +88,8 @@ Result<int> dump(Session& session, const Arguments& arguments) {
 Result<int> restore(Session& session, const Arguments& arguments) {
   auto database = find_database(session);
   if (!database) return database.error();
-  database->job["args"] = words({"pg_restore", "-d", database->name, "-n", "public", "--clean", "--if-exists", "--no-owner", "--no-acl"});
+  database->job["args"] =
+      words({"pg_restore", "-d", database->name, "-n", "public", "--clean", "--if-exists", "--no-owner", "--no-acl"});
   AttachIo io{.stdin_fd = 0};
   UniqueFd file;
   if (arguments.has("file")) {
@@ -107,7 +110,14 @@ CommandList postgres_commands() {
   const Option file{'f', "file", "file", "instead of stdout or stdin"};
   const Option quiet{'q', "quiet", "", "no progress (there is none)"};
   return {
-      {"pg psql", "[-- <argument>...]", "Open a console to the app's database", {}, 0, kAny, psql, OptionOrder::kBeforeArguments},
+      {"pg psql",
+       "[-- <argument>...]",
+       "Open a console to the app's database",
+       {},
+       0,
+       kAny,
+       psql,
+       OptionOrder::kBeforeArguments},
       {"pg dump", "", "Dump the app's database", {file, quiet}, 0, 0, dump},
       {"pg restore", "", "Restore a dump into the app's database", {file, quiet}, 0, 0, restore},
   };

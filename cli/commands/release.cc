@@ -119,7 +119,8 @@ Result<int> remove(Session& session, const Arguments& arguments) {
     return failure("Nothing was deleted.");
   }
   const auto app = session.app();
-  auto events = EventStream::open(**client, "app_id=" + percent_encode(*app) + "&object_types=release_deletion&object_id=" + percent_encode(id));
+  auto events = EventStream::open(
+      **client, "app_id=" + percent_encode(*app) + "&object_types=release_deletion&object_id=" + percent_encode(id));
   if (!events) return events.error();
   if (auto asked = (*client)->remove(*path + "/releases/" + percent_encode(id)); !asked) return asked.error();
   const auto event = events->next(deadline_after(kDeleteTimeout));
@@ -129,9 +130,11 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   const json::object& deletion = object_of(data, "release_deletion");
   const std::size_t others = array_of(deletion, "remaining_apps").size();
   if (others > 0) {
-    session.err() << "Deleted release " << id << " from " << *app << ", still associated with " << others << " other apps\n";
+    session.err() << "Deleted release " << id << " from " << *app << ", still associated with " << others
+                  << " other apps\n";
   } else {
-    session.err() << "Deleted release " << id << " (deleted " << array_of(deletion, "deleted_files").size() << " files)\n";
+    session.err() << "Deleted release " << id << " (deleted " << array_of(deletion, "deleted_files").size()
+                  << " files)\n";
   }
   return 0;
 }
@@ -155,7 +158,8 @@ Result<int> rollback(Session& session, const Arguments& arguments) {
   const auto target = rollback_target(session, arguments.at(0));
   if (!target) return target.error();
   const std::string from = text_of(*current, "id");
-  if (*target == from) return failure("Release " + from + " is the current release.", "'flynn release' lists the others.");
+  if (*target == from)
+    return failure("Release " + from + " is the current release.", "'flynn release' lists the others.");
   const std::string question = "Are you sure you want to roll back to release \"" + *target + "\"?";
   if (!arguments.has("yes") && !session.confirm(question)) return failure("Nothing was changed.");
   session.err() << "Rolling back to release " << *target << " from " << from << ".\n";
@@ -170,11 +174,21 @@ CommandList release_commands() {
   return {
       {"release", "", "List the releases of an app", {{'q', "quiet", "", "ids only"}}, 0, 0, list},
       {"release show", "[<id>]", "Show a release (default: the current one)", {{0, "json", "", "as JSON"}}, 0, 1, show},
-      {"release update", "<file> [<id>]", "Deploy a release changed by the env, meta and processes of a JSON file",
-       {{0, "clean", "", "replace those members instead of merging them"}}, 1, 2, update},
+      {"release update",
+       "<file> [<id>]",
+       "Deploy a release changed by the env, meta and processes of a JSON file",
+       {{0, "clean", "", "replace those members instead of merging them"}},
+       1,
+       2,
+       update},
       {"release delete", "<id>", "Delete a release", {{'y', "yes", "", "do not ask"}}, 1, 1, remove},
-      {"release rollback", "[<id>]", "Deploy an earlier release (default: the one before the newest)",
-       {{'y', "yes", "", "do not ask"}}, 0, 1, rollback},
+      {"release rollback",
+       "[<id>]",
+       "Deploy an earlier release (default: the one before the newest)",
+       {{'y', "yes", "", "do not ask"}},
+       0,
+       1,
+       rollback},
   };
 }
 

@@ -25,7 +25,8 @@ Result<int> add(Session& session, const Arguments& arguments) {
   if (!remotes) return remotes.error();
   for (const GitRemote& remote : *remotes) {
     if (remote.name != name || arguments.has("yes")) continue;
-    if (!session.confirm("There is already a git remote called \"" + name + "\". Are you sure you want to replace it?")) {
+    if (!session.confirm("There is already a git remote called \"" + name +
+                         "\". Are you sure you want to replace it?")) {
       return failure("Nothing was changed.");
     }
   }
@@ -57,9 +58,22 @@ Result<int> git_credentials(Session& session, const Arguments& arguments) {
 
 CommandList remote_commands() {
   return {
-      {"remote add", "[<name>]", "Make a git remote for an existing app (named with -a; default name: flynn)",
-       {{'y', "yes", "", "replace a remote of that name without asking"}}, 0, 1, add},
-      {"git-credentials", "<operation>", "What git asks for https remotes", {}, 1, 1, git_credentials, OptionOrder::kAnywhere, true},
+      {"remote add",
+       "[<name>]",
+       "Make a git remote for an existing app (named with -a; default name: flynn)",
+       {{'y', "yes", "", "replace a remote of that name without asking"}},
+       0,
+       1,
+       add},
+      {"git-credentials",
+       "<operation>",
+       "What git asks for https remotes",
+       {},
+       1,
+       1,
+       git_credentials,
+       OptionOrder::kAnywhere,
+       true},
   };
 }
 

@@ -105,7 +105,8 @@ Result<std::string> only_resource(Session& session, const std::string& provider)
     if (owner == text_of(as_object(*known), "id")) found.push_back(text_of(as_object(value), "id"));
   }
   if (found.size() == 1) return found.front();
-  if (found.empty()) return failure("the app has no resource of provider \"" + provider + "\"", "'flynn resource' lists them.");
+  if (found.empty())
+    return failure("the app has no resource of provider \"" + provider + "\"", "'flynn resource' lists them.");
   return usage_error("the app has " + std::to_string(found.size()) + " resources of provider \"" + provider + "\"",
                      "Name one: flynn resource remove " + provider + " <id> ('flynn resource' lists them).");
 }
@@ -118,7 +119,8 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   const std::string provider = arguments.at(0);
   const auto id = arguments.values.size() > 1 ? Result<std::string>(arguments.at(1)) : only_resource(session, provider);
   if (!id) return id.error();
-  const auto removed = (*client)->remove("/providers/" + percent_encode(provider) + "/resources/" + percent_encode(*id));
+  const auto removed =
+      (*client)->remove("/providers/" + percent_encode(provider) + "/resources/" + percent_encode(*id));
   if (!removed) return removed.error();
 
   auto release = current_release(**client, *app);
@@ -150,7 +152,13 @@ CommandList resource_commands() {
       {"provider add", "<name> <url>", "Register a provider", {}, 2, 2, add_provider},
       {"resource", "", "List the resources of an app", {}, 0, 0, list_resources},
       {"resource add", "<provider>", "Provision a resource, e.g. postgres, and deploy its environment", {}, 1, 1, add},
-      {"resource remove", "<provider> [<id>]", "Deprovision a resource and take its environment away", {}, 1, 2, remove},
+      {"resource remove",
+       "<provider> [<id>]",
+       "Deprovision a resource and take its environment away",
+       {},
+       1,
+       2,
+       remove},
   };
 }
 

@@ -92,8 +92,8 @@ Result<int> list(Session& session, const Arguments&) {
   for (const json::value& value : as_array(*routes)) {
     const json::object& route = as_object(value);
     const bool http = text_of(route, "type") != "tcp";
-    table.add({route_name(route), text_of(route, "service"), route_id(route), http ? yes_no(flag_of(route, "sticky")) : "",
-               yes_no(flag_of(route, "leader")), text_of(route, "path")});
+    table.add({route_name(route), text_of(route, "service"), route_id(route),
+               http ? yes_no(flag_of(route, "sticky")) : "", yes_no(flag_of(route, "leader")), text_of(route, "path")});
   }
   table.print(session.out());
   return 0;
@@ -200,12 +200,29 @@ CommandList route_commands() {
   const Option no_keep_alive{0, "disable-keep-alives", "", "one request a connection"};
   return {
       {"route", "", "List the routes of an app", {}, 0, 0, list},
-      {"route add http", "<domain>[/<path>]", "Lead a domain to a service",
-       {service, port, cert, key, sticky, leader, no_leader, no_drain, no_keep_alive}, 1, 1, add_http},
+      {"route add http",
+       "<domain>[/<path>]",
+       "Lead a domain to a service",
+       {service, port, cert, key, sticky, leader, no_leader, no_drain, no_keep_alive},
+       1,
+       1,
+       add_http},
       {"route add tcp", "", "Lead a port to a service", {service, port, leader, no_drain}, 0, 0, add_tcp},
-      {"route update", "<id>", "Change a route",
-       {service, cert, key, sticky, {0, "no-sticky", "", "any job"}, leader, no_leader, no_keep_alive,
-        {0, "enable-keep-alives", "", "many requests a connection"}}, 1, 1, update},
+      {"route update",
+       "<id>",
+       "Change a route",
+       {service,
+        cert,
+        key,
+        sticky,
+        {0, "no-sticky", "", "any job"},
+        leader,
+        no_leader,
+        no_keep_alive,
+        {0, "enable-keep-alives", "", "many requests a connection"}},
+       1,
+       1,
+       update},
       {"route remove", "<id>", "Remove a route", {}, 1, 1, remove},
   };
 }

@@ -39,7 +39,8 @@ Result<int> run(Session& session, const Arguments& arguments) {
   if (array_of(*release, "artifacts").empty() && text_of(*release, "artifact").empty()) {
     return failure("App release has no image, push a release first", "git push flynn master");
   }
-  json::object job{{"release", text_of(*release, "id")}, {"release_env", true}, {"args", arguments_for(*release, arguments)}};
+  json::object job{
+      {"release", text_of(*release, "id")}, {"release_env", true}, {"args", arguments_for(*release, arguments)}};
   const bool detached = arguments.has("detached");
   if (!detached && !arguments.has("enable-log")) job["disable_log"] = true;
   if (detached) {
@@ -57,12 +58,17 @@ Result<int> run(Session& session, const Arguments& arguments) {
 
 CommandList run_commands() {
   return {
-      {"run", "<command> [<argument>...]", "Run a command in a job of its own",
+      {"run",
+       "<command> [<argument>...]",
+       "Run a command in a job of its own",
        {{'d', "detached", "", "print its id and leave it"},
         {'r', "release", "id", "in this release (default: the current one)"},
         {'e', "entrypoint", "program", "put this before the command"},
         {'l', "enable-log", "", "keep its output in the app's log as well"}},
-       1, kAny, run, OptionOrder::kBeforeArguments},
+       1,
+       kAny,
+       run,
+       OptionOrder::kBeforeArguments},
   };
 }
 

@@ -125,8 +125,11 @@ Result<int> change(Session& session, ControllerClient& client, const std::string
   auto events = EventStream::open(client, "app_id=" + percent_encode(app) + "&object_types=scale_request,job");
   if (!events) return events.error();
   const auto started = std::chrono::steady_clock::now();
-  const json::object body{{"app", app},     {"release", release},          {"state", "pending"},
-                          {"new_processes", wish.processes}, {"new_tags", wish.tags}};
+  const json::object body{{"app", app},
+                          {"release", release},
+                          {"state", "pending"},
+                          {"new_processes", wish.processes},
+                          {"new_tags", wish.tags}};
   const auto answer = client.put("/apps/" + percent_encode(app) + "/scale/" + percent_encode(release), body);
   if (!answer) return answer.error();
   const json::object& request = as_object(*answer);
@@ -167,11 +170,15 @@ Result<int> scale(Session& session, const Arguments& arguments) {
 
 CommandList scale_commands() {
   return {
-      {"scale", "[<type>=<n>[,<tag>=<value>...]]...", "Show or change how many jobs of each type run",
+      {"scale",
+       "[<type>=<n>[,<tag>=<value>...]]...",
+       "Show or change how many jobs of each type run",
        {{'n', "no-wait", "", "do not wait for the jobs"},
         {'r', "release", "id", "of this release (default: the current one)"},
         {'a', "all", "", "show every release"}},
-       0, kAny, scale},
+       0,
+       kAny,
+       scale},
   };
 }
 

@@ -1,8 +1,9 @@
+#include "version.h"
+
 #include <ostream>
 
 #include "../session.h"
 #include "families.h"
-#include "version.h"
 
 namespace flynn::cli {
 namespace {
