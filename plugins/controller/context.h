@@ -1,0 +1,76 @@
+/// What every handler of the API reaches: the door, the state, the caches. Owned by Controller.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "answer.h"
+#include "event_hub.h"
+#include "flynn/sdk/host.h"
+#include "ident.h"
+#include "job_cache.h"
+#include "router_table.h"
+#include "store.h"
+
+namespace flynn::controller {
+
+struct Settings {
+  std::string domain = "flynn.localhost";
+  std::string slot = "controller";
+  std::string data_dir;
+  std::vector<std::string> auth_keys;  // secret
+  std::string stacks_file, layers_dir, ca_cert_file;
+  std::string advertise;  // "address:port" that discovery and the router reach
+  std::int64_t events_max = 100'000;
+  std::int64_t process_memory_bytes = 1LL << 30;
+};
+
+struct Context {
+  Context(Door& door_in, Log& log_in, Settings settings_in, std::function<void()> wake_streams)
+      : door(door_in), log(log_in), settings(std::move(settings_in)), store(door, settings.events_max), hub(std::move(wake_streams)) {}
+
+  Door& door;
+  Log& log;
+  Settings settings;
+  Store store;
+  JobCache jobs;
+  EventHub hub;
+  /// Runs `task` later, in order, off the request's thread. Set before the first request.
+  std::function<void(std::string what, std::function<void()> task)> later;
+  /// The instance is being stopped: leave unfinished work to the next one.
+  std::atomic<bool> stopping{false};
+  /// Deployments or scale requests have changed in the store.
+  std::atomic<bool> work_changed{true};
+
+  void kick() {
+    work_changed = true;
+    jobs.notify();
+  }
+};
+
+/// An app by name or id; a bare 404 when there is none.
+Outcome<Kv> find_app(Context& context, const std::string& reference);
+Outcome<Kv> find_release(Context& context, const std::string& reference);
+/// Reads `prefix + id` for each id; absent ones are left out.
+Outcome<std::vector<Kv>> read_all(Context& context, const std::string& prefix, const std::vector<std::string>& ids);
+
+/// A plugin's own durable notes (docs/state.md); ours are indexes and locks.
+inline std::string note_key(std::string_view kind, std::string_view name) {
+  return "plugins/controller/" + std::string(kind) + "/" + std::string(name);
+}
+inline std::string app_key(std::string_view id) { return "apps/" + std::string(id); }
+inline std::string app_name_key(std::string_view name) { return "app-names/" + std::string(name); }
+inline std::string release_key(std::string_view id) { return "releases/" + std::string(id); }
+inline std::string formation_key(std::string_view app, std::string_view release) {
+  return "formations/" + std::string(app) + "/" + std::string(release);
+}
+inline std::string deployment_key(std::string_view app, std::string_view id) {
+  return "deployments/" + std::string(app) + "/" + std::string(id);
+}
+inline std::string scale_key(std::string_view app, std::string_view id) {
+  return "scale-requests/" + std::string(app) + "/" + std::string(id);
+}
+
+}  // namespace flynn::controller

@@ -1,0 +1,51 @@
+/// The HTTP side: accepts from the lent socket, parses with Poco, answers through one function.
+///
+/// One thread accepts and watches idle connections, `workers` threads serve requests, so that an idle client costs no
+/// thread. A response that carries a stream moves its connection to the StreamPump. Nothing of Poco's process-wide
+/// objects (default thread pool, error handler, SSL manager) is touched: the image must be able to go away.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "http_message.h"
+
+namespace flynn::controller {
+
+class StreamPump;
+
+struct ListenerOptions {
+  int workers = 12;
+  std::size_t connections_max = 1024;
+  std::size_t request_bytes_max = 16 * 1024 * 1024;
+  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds request_timeout{20'000};
+};
+
+/// Thread: [control].
+class HttpListener {
+ public:
+  using Handle = std::function<HttpResponse(HttpRequest&)>;
+
+  HttpListener(ListenerOptions options, Handle handle, StreamPump& pump);
+  ~HttpListener();
+
+  /// Begins to accept from `listening`. Empty, or why it could not.
+  std::string start(UniqueFd listening);
+  /// Accepts no more; open connections are served, each answer with `Connection: close`.
+  void quiesce();
+  void resume();
+  /// Waits until no connection is left; false when the deadline came first.
+  bool drain(std::chrono::steady_clock::time_point deadline);
+  /// Closes every connection and joins every thread.
+  void stop();
+  std::size_t connections() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flynn::controller

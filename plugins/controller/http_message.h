@@ -1,0 +1,55 @@
+/// One request and its answer, free of any HTTP library: the same for a connection and for the door's `Request`.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "flynn/sdk/unique_fd.h"
+
+namespace flynn::controller {
+
+class EventSubscription;
+
+struct HttpRequest {
+  std::string method;
+  std::vector<std::string> segments;  // of the path, decoded
+  std::vector<std::pair<std::string, std::string>> query;
+  std::string accept, content_type, authorization, upgrade, last_event_id, origin;
+  std::string body;
+  /// False through the door, where no stream can follow the answer.
+  bool streams = true;
+
+  const std::string* query_value(std::string_view name) const;
+  bool query_flag(std::string_view name) const;
+};
+
+/// Splits "/apps/web%2Fx?follow=true" into segments and query; false when an escape is broken.
+bool parse_target(std::string_view target, HttpRequest& request);
+
+/// What takes over the client's connection after the head has been written.
+struct StreamStart {
+  std::string head;  // written first, as it is
+  UniqueFd source;    // what is copied to the client; optional
+  /// Turns bytes of the source into bytes for the client; empty: as they are.
+  std::function<void(std::string_view chunk, std::string& out)> transform;
+  std::function<void(std::string& out)> at_end;
+  bool duplex = false;      // the client's bytes go to the source
+  std::string from_client;  // those that came before the stream began
+  bool keep_alive = false;  // a lone ":" line every 30 s
+  std::shared_ptr<EventSubscription> events;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type;
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::unique_ptr<StreamStart> stream;
+};
+
+}  // namespace flynn::controller

@@ -1,0 +1,29 @@
+/// Releases: what an app runs, immutable.
+#pragma once
+
+#include "context.h"
+
+namespace flynn::controller {
+
+/// Resource limits that were not given, and a request for each limit.
+void fill_resources(json::object& process, std::int64_t memory_bytes);
+/// The layers of a release, base first: empty when it has no artifacts.
+Outcome<json::array> layers_of(Context& context, const std::vector<std::string>& artifact_ids);
+std::vector<std::string> artifact_ids_of(const json::object& release);
+/// Releases of an app, newest first.
+Outcome<std::vector<Kv>> releases_of_app(Context& context, const std::string& app_id);
+/// Adds to `change` what makes `release` the current one, with its event.
+Verdict set_release(Context& context, const Kv& app, const json::object& release, Change& change);
+
+/// Deletes the release, then those of its artifacts that nobody else uses, with their files. For apps' deletion too.
+struct DeletedRelease {
+  json::array files;
+  json::array remaining_apps;
+};
+Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& app_id, const Kv& release, bool with_event);
+Outcome<HttpResponse> delete_release(Context& context, const HttpRequest& request, const Params& params);
+Outcome<HttpResponse> collect_garbage(Context& context, const HttpRequest& request, const Params& params);
+/// Deletes releases of a push that are neither current, nor among the newest `gc.max_inactive_slug_releases`, nor in use.
+Outcome<json::array> collect_garbage_of(Context& context, const std::string& app_id);
+
+}  // namespace flynn::controller

@@ -1,0 +1,25 @@
+/// What a route may be, decided from the routes there are. Pure.
+#pragma once
+
+#include <vector>
+
+#include "api_error.h"
+#include "document.h"
+
+namespace flynn::controller {
+
+inline constexpr std::int64_t kTcpPortFirst = 3000;
+inline constexpr std::int64_t kTcpPortLast = 3500;
+
+/// "/": the default route; otherwise begins and ends with "/".
+std::string normal_path(const std::string& path);
+/// May `route` (complete) be added beside `others`?
+Verdict check_http_route(const json::object& route, const std::vector<json::object>& others);
+/// May it be removed?
+Verdict check_http_removal(const json::object& route, const std::vector<json::object>& others);
+/// Fills in port 0; `conflict` for reserved and taken ports.
+Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others);
+/// The certificate of a route from `tls_cert`/`tls_key` or `certificate`; null when neither is given.
+Outcome<json::value> certificate_of(const json::object& asked, const std::string& route_id);
+
+}  // namespace flynn::controller
