@@ -1,5 +1,5 @@
 # Steps of the Node.js buildpack.
-if [[ -f ${pack:?}/../build/export_env.sh ]]; then source "$pack/../build/export_env.sh"; else source /buildpacks/build/export_env.sh; fi
+source "${FLYNN_BUILDPACKS:?}/build/export_env.sh"
 
 TMP_ERROR=$(mktemp)
 trap 'rm -f "$TMP_ERROR"' EXIT
