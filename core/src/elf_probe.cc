@@ -153,6 +153,8 @@ Result<void> read_sections(const View& view, const Elf64_Ehdr& header, ElfFacts&
   };
   if (header.e_shoff == 0 || header.e_shnum == 0)
     return broken("its section headers were stripped (use strip, not sstrip)");
+  if (!view.range(header.e_shoff, std::uint64_t{header.e_shnum} * sizeof(Elf64_Shdr)))
+    return broken("it is truncated (its section headers end beyond the file)");
   for (unsigned i = 0; i < header.e_shnum; ++i) {
     const auto table = section(i);
     if (!table) return broken("it is truncated (its section headers end beyond the file)");
