@@ -1,0 +1,110 @@
+#include "controller.h"
+
+#include "apps.h"
+#include "bootstrap.h"
+
+namespace flynn::controller {
+namespace {
+
+constexpr const char* kDiscovery = "flynn.discovery/1";
+constexpr std::chrono::milliseconds kDiscoveryTimeout{3000};
+/// Three renewals fit in.
+constexpr std::int64_t kServiceTtlMs = 10'000;
+
+}  // namespace
+
+Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions listener, std::chrono::milliseconds keep_alive)
+    : context_(door, log, std::move(settings), [this] { pump_.wake(); }),
+      pump_(keep_alive),
+      api_(context_),
+      listener_(listener, [this](HttpRequest& request) { return api_.handle(request); }, pump_),
+      follower_(door, log, context_.hub),
+      jobs_mirror_(door, log, "jobs/status/",
+                   {[this](const RangeResult& all) { context_.jobs.replace(all.kvs); },
+                    [this](std::int64_t, const std::vector<StoreEvent>& events) { context_.jobs.apply(events); }}),
+      tasks_(log),
+      reconciler_(context_) {
+  context_.later = [this](std::string what, std::function<void()> task) { tasks_.add(std::move(what), std::move(task)); };
+}
+
+Controller::~Controller() { stop(); }
+
+Result<void> Controller::start() {
+  std::string problem = pump_.start();
+  if (!problem.empty()) return Error{Code::internal, problem};
+  follower_.start();
+  jobs_mirror_.start("ctl-jobs");
+  return {};
+}
+
+Result<void> Controller::activate(UniqueFd listening) {
+  context_.stopping = false;
+  tasks_.start();
+  tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });
+  reconciler_.start([this] { tick(); });
+  std::string problem = listener_.start(std::move(listening));
+  if (!problem.empty()) return Error{Code::internal, problem};
+  listener_.resume();
+  return {};
+}
+
+void Controller::quiesce() {
+  context_.stopping = true;
+  listener_.quiesce();
+  reconciler_.stop();
+  tasks_.stop();
+}
+
+void Controller::drain(std::chrono::steady_clock::time_point deadline) {
+  listener_.drain(deadline);
+  pump_.wait_empty(deadline);
+}
+
+void Controller::stop() {
+  quiesce();
+  listener_.stop();
+  pump_.stop();
+  follower_.stop();
+  jobs_mirror_.stop();
+}
+
+Result<json::object> Controller::status() {
+  auto apps = context_.store.count("apps/");
+  if (!apps) return Error{Code::unavailable, apps.error().message};
+  return json::object{{"domain", context_.settings.domain},
+                      {"apps", *apps},
+                      {"deployments_running", static_cast<std::int64_t>(reconciler_.deployments_running())},
+                      {"connections", static_cast<std::int64_t>(listener_.connections())},
+                      {"streams", static_cast<std::int64_t>(pump_.count())}};
+}
+
+void Controller::tick() {
+  register_service();
+  if (bootstrapped_ || bootstrapping_.exchange(true)) return;
+  tasks_.add("bootstrap", [this] {
+    Verdict bad = bootstrap(context_);
+    if (bad) context_.log.warn("bootstrap_waits", {{"error", bad->message}});
+    bootstrapped_ = !bad;
+    bootstrapping_ = false;
+  });
+}
+
+/// The router finds us by this; without it the API is reachable at its own address only.
+void Controller::register_service() {
+  if (context_.settings.advertise.empty()) return;
+  json::object ask{{"service", "controller"}, {"id", context_.settings.slot}};
+  if (!lease_.empty()) {
+    ask["lease"] = lease_;
+    auto renewed = context_.door.call(kDiscovery, "Renew", ask, kDiscoveryTimeout);
+    if (renewed || renewed.error().code != Code::not_found) return;
+    ask.erase("lease");
+  }
+  ask["addr"] = context_.settings.advertise;
+  ask["proto"] = "http";
+  ask["ttl_ms"] = kServiceTtlMs;
+  auto registered = context_.door.call(kDiscovery, "Register", ask, kDiscoveryTimeout);
+  lease_ = registered ? text_of(registered->body, "lease") : "";
+  if (!registered) context_.log.warn("not_registered", {{"service", "controller"}, {"error", registered.error().message}});
+}
+
+}  // namespace flynn::controller

@@ -1,0 +1,51 @@
+/// The whole component without the plugin around it: what a test starts, and what the plugin starts.
+///
+/// Order: start -> activate -> quiesce -> (resume | drain -> stop). Thread: [control] unless said otherwise.
+#pragma once
+
+#include <memory>
+
+#include "api.h"
+#include "event_follower.h"
+#include "http_listener.h"
+#include "reconciler.h"
+#include "stream_pump.h"
+#include "task_queue.h"
+
+namespace flynn::controller {
+
+class Controller {
+ public:
+  Controller(Door& door, Log& log, Settings settings, ListenerOptions listener = {},
+             std::chrono::milliseconds keep_alive = std::chrono::seconds(30));
+  ~Controller();
+
+  Result<void> start();
+  /// `listening` is ours from here.
+  Result<void> activate(UniqueFd listening);
+  void quiesce();
+  void drain(std::chrono::steady_clock::time_point deadline);
+  void stop();
+
+  /// What HTTP would answer to an administrator. [any]
+  HttpResponse dispatch(const HttpRequest& request) { return api_.dispatch(request); }
+  Result<json::object> status();  // [any]
+  Context& context() { return context_; }
+
+ private:
+  void tick();
+  void register_service();
+
+  Context context_;
+  StreamPump pump_;
+  Api api_;
+  HttpListener listener_;
+  EventFollower follower_;
+  StoreMirror jobs_mirror_;
+  TaskQueue tasks_;
+  Reconciler reconciler_;
+  std::string lease_;                   // of the registration; the reconciler's thread only
+  std::atomic<bool> bootstrapped_{false}, bootstrapping_{false};
+};
+
+}  // namespace flynn::controller
