@@ -66,9 +66,8 @@ std::string Sha512_256::finish() {
 }
 
 bool is_digest(std::string_view text) {
-  return text.size() == kDigestHexBytes && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == kDigestHexBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 void keep_digest(int fd, const std::string& digest) {

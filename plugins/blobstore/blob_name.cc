@@ -12,9 +12,7 @@ bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
-Error bad_name(std::string_view why) {
-  return Error{Code::invalid_argument, "member \"name\" " + std::string(why)};
-}
+Error bad_name(std::string_view why) { return Error{Code::invalid_argument, "member \"name\" " + std::string(why)}; }
 
 }  // namespace
 

@@ -13,8 +13,9 @@ TEST(BlobName, TakesOrdinaryNames) {
 
 TEST(BlobName, RefusesWhatCouldLeaveTheFolderOrConfuse) {
   using namespace std::string_view_literals;
-  for (const auto name : {""sv, "/"sv, "/a"sv, "a/"sv, "a//b"sv, "."sv, ".."sv, "a/.."sv, "../a"sv, "a/./b"sv, "a b"sv,
-                          "a\0b"sv, "a\n"sv, "a@"sv, "a+"sv, "a%2fb"sv, "a\\b"sv, "\xc3\xa4"sv, "~"sv, "a:b"sv})
+  for (const auto name :
+       {""sv,    "/"sv,    "/a"sv,  "a/"sv, "a//b"sv, "."sv,     ".."sv,   "a/.."sv,     "../a"sv, "a/./b"sv,
+        "a b"sv, "a\0b"sv, "a\n"sv, "a@"sv, "a+"sv,   "a%2fb"sv, "a\\b"sv, "\xc3\xa4"sv, "~"sv,    "a:b"sv})
     EXPECT_EQ(check_name(name).error().code, Code::invalid_argument) << name;
   EXPECT_FALSE(check_name(std::string(513, 'x')).ok());
 }

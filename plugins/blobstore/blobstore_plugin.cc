@@ -57,11 +57,13 @@ class Blobstore : public Plugin {
       return {};
     }
     if (!allow_remote_ && !is_loopback(listener->get()))
-      return Error{Code::failed_precondition, "the listener blobstore.http is not on loopback, and whoever reaches it may "
-                                              "write blobs: bind it to 127.0.0.1 or set allow_remote"};
+      return Error{Code::failed_precondition,
+                   "the listener blobstore.http is not on loopback, and whoever reaches it may "
+                   "write blobs: bind it to 127.0.0.1 or set allow_remote"};
     // Another version may take a connection between poll and accept. The flag is shared by all holders, which all
     // need it.
-    if (::fcntl(listener->get(), F_SETFL, O_NONBLOCK) != 0) return errno_error(errno, "use the listener blobstore.http");
+    if (::fcntl(listener->get(), F_SETFL, O_NONBLOCK) != 0)
+      return errno_error(errno, "use the listener blobstore.http");
     http_->start(std::move(*listener));
     return {};
   }
@@ -111,8 +113,8 @@ class Blobstore : public Plugin {
   Result<Reply> list(Call& call) {
     const auto limit = int_or(call.body, "limit", 1000);
     if (limit < 1) return Error{Code::invalid_argument, "member \"limit\" must be at least 1"};
-    auto found = files_->list(string_or(call.body, "prefix"), static_cast<std::size_t>(limit),
-                              string_or(call.body, "after"));
+    auto found =
+        files_->list(string_or(call.body, "prefix"), static_cast<std::size_t>(limit), string_or(call.body, "after"));
     if (!found) return found.error();
     json::array blobs;
     for (const auto& blob : found->blobs)

@@ -84,7 +84,8 @@ void CellMirror::read_through(const json::object& request) {
   if (missing(&CellState::apps, app_id)) fetch("apps/" + app_id);
   if (release_id.empty())
     with_state([&](CellState& state) {
-      if (const auto app = state.apps.find(app_id); app != state.apps.end()) release_id = string_or(app->second, "release");
+      if (const auto app = state.apps.find(app_id); app != state.apps.end())
+        release_id = string_or(app->second, "release");
     });
   if (missing(&CellState::releases, release_id)) fetch("releases/" + release_id);
   std::vector<std::string> artifacts;

@@ -52,7 +52,8 @@ FormationState formation_of(std::string_view app, std::string_view release, cons
   formation.release_id = release;
   if (const auto* processes = find_object(value, "processes"))
     for (const auto& [type, count] : *processes)
-      formation.processes[type] = static_cast<int>(std::clamp<std::int64_t>(int_or(*processes, type), 0, kProcessesMax));
+      formation.processes[type] =
+          static_cast<int>(std::clamp<std::int64_t>(int_or(*processes, type), 0, kProcessesMax));
   if (const auto* tags = find_object(value, "tags"))
     for (const auto& [type, wanted] : *tags) formation.tags[type] = string_map(wanted.if_object());
   return formation;
@@ -71,8 +72,8 @@ TimeMs time_of_rfc3339(std::string_view text) {
   std::tm parts{};
   int millis = 0;
   const std::string copy(text);
-  const int read = std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
-                               &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &millis);
+  const int read = std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &parts.tm_year, &parts.tm_mon,
+                               &parts.tm_mday, &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &millis);
   if (read < 6) return 0;
   parts.tm_year -= 1900;
   parts.tm_mon -= 1;

@@ -55,7 +55,8 @@ struct FormationState {
 /// Thread: one at a time.
 class CellState {
  public:
-  static constexpr std::string_view kPrefixes[] = {"apps/", "artifacts/", "formations/", "hosts/", "jobs/", "releases/"};
+  static constexpr std::string_view kPrefixes[] = {"apps/",  "artifacts/", "formations/",
+                                                   "hosts/", "jobs/",      "releases/"};
 
   void put(const KeyValue& kv);
   void erase(std::string_view key);
@@ -65,10 +66,10 @@ class CellState {
   void note_absent_hosts(TimeMs now);
 
   std::map<std::string, HostState> hosts;
-  std::map<std::string, JobState> jobs;               // by job id
-  std::map<std::string, FormationState> formations;   // by key
+  std::map<std::string, JobState> jobs;              // by job id
+  std::map<std::string, FormationState> formations;  // by key
   std::map<std::string, json::object> apps, releases, artifacts;
-  std::set<std::string> deleted_apps;                 // seen to go while jobs of them may run
+  std::set<std::string> deleted_apps;  // seen to go while jobs of them may run
   std::map<std::string, TimeMs> absent_hosts;
 
  private:

@@ -66,7 +66,8 @@ Result<CommitOutcome> Committer::commit_all_or_nothing(const std::vector<Change>
   std::size_t operations = 1;
   for (const auto& change : changes) operations += change.operations();
   if (operations > kBatchOperationsMax)
-    return Error{Code::invalid_argument, "too many claims for one transaction: commit at most 30 at once with all_or_nothing"};
+    return Error{Code::invalid_argument,
+                 "too many claims for one transaction: commit at most 30 at once with all_or_nothing"};
   auto revision = commit_batch(changes.data(), changes.data() + changes.size(), leader_token);
   if (!revision) return revision.error();
   CommitOutcome outcome;

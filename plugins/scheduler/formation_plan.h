@@ -33,9 +33,9 @@ struct ClearJob {
 struct Plan {
   std::vector<StartJob> starts;
   std::vector<StopJob> stops;
-  std::vector<ClearJob> clears;          // spec, stop and index
-  std::vector<ClearJob> status_prunes;   // the status
-  TimeMs next_ms = 0;                    // when time alone would change the plan; 0: never
+  std::vector<ClearJob> clears;         // spec, stop and index
+  std::vector<ClearJob> status_prunes;  // the status
+  TimeMs next_ms = 0;                   // when time alone would change the plan; 0: never
 };
 
 /// Pure. A formation's job that ended keeps its spec until its replacement is written, so that the wait for a restart

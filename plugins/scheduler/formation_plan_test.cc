@@ -36,8 +36,12 @@ class Cell : public CellState {
   }
   Cell& job(const std::string& id, TimeMs created = kNow, const std::string& kind = "service", int restarts = 0,
             const std::string& host_id = "h1") {
-    put("jobs/spec/" + host_id + "/" + id,
-        {{"app_id", "a"}, {"release_id", "r"}, {"type", "web"}, {"kind", kind}, {"restarts", restarts}, {"created_at", at(created)}});
+    put("jobs/spec/" + host_id + "/" + id, {{"app_id", "a"},
+                                            {"release_id", "r"},
+                                            {"type", "web"},
+                                            {"kind", kind},
+                                            {"restarts", restarts},
+                                            {"created_at", at(created)}});
     return *this;
   }
   Cell& status(const std::string& id, const std::string& state, TimeMs up = 0, TimeMs ended = 0,

@@ -154,8 +154,10 @@ json::array array_or_empty(const json::object& object, const char* key) {
 // docs/state.md: FLYNN_*, PORT* < entrypoint < release < process < request.
 json::object env_of(const Source& source, const json::object& spec, const json::object& entrypoint,
                     const json::object& request) {
-  json::object env{{"FLYNN_APP_ID", source.app_id},       {"FLYNN_APP_NAME", source.app_name},
-                   {"FLYNN_RELEASE_ID", source.release_id}, {"FLYNN_PROCESS_TYPE", spec.at("type")},
+  json::object env{{"FLYNN_APP_ID", source.app_id},
+                   {"FLYNN_APP_NAME", source.app_name},
+                   {"FLYNN_RELEASE_ID", source.release_id},
+                   {"FLYNN_PROCESS_TYPE", spec.at("type")},
                    {"FLYNN_JOB_ID", spec.at("id")}};
   int index = 0;
   for (const auto& port : spec.at("ports").get_array()) {
@@ -200,12 +202,18 @@ Result<json::object> make_job_spec(const CellState& cell, const json::object& re
   json::array args = args_of(*source, entrypoint, request);
   if (args.empty() || !all_strings(args))
     return Error{Code::failed_precondition, "there is no command for process type \"" + type + "\" of release " +
-                                                source->release_id + ": neither the process type nor the image names one"};
+                                                source->release_id +
+                                                ": neither the process type nor the image names one"};
   const auto number = [&](const char* key, std::int64_t fallback) {
     return int_or(request, key, int_or(entrypoint, key, fallback));
   };
-  json::object spec{{"v", 1}, {"id", job_id}, {"app_id", source->app_id}, {"app_name", source->app_name},
-                    {"release_id", source->release_id}, {"type", type}, {"kind", kind}};
+  json::object spec{{"v", 1},
+                    {"id", job_id},
+                    {"app_id", source->app_id},
+                    {"app_name", source->app_name},
+                    {"release_id", source->release_id},
+                    {"type", type},
+                    {"kind", kind}};
   spec["layers"] = std::move(layers);
   spec["args"] = std::move(args);
   spec["ports"] = service && source->process != nullptr ? ports_of(*source->process) : json::array();
@@ -217,8 +225,8 @@ Result<json::object> make_job_spec(const CellState& cell, const json::object& re
   spec["log"] = bool_or(request, "log", true);
   for (const char* size : {"columns", "lines", "timeout_ms"}) spec[size] = int_or(request, size);
   spec["mounts"] = array_or_empty(request, "mounts");
-  spec["volumes"] = service && source->process != nullptr ? volumes_of(*source->process, type)
-                                                          : array_or_empty(request, "volumes");
+  spec["volumes"] =
+      service && source->process != nullptr ? volumes_of(*source->process, type) : array_or_empty(request, "volumes");
   spec["resources"] = resources_of(source->process, find_object(request, "resources"));
   const auto* meta = find_object(request, "meta");
   spec["meta"] = meta == nullptr ? json::object() : *meta;
@@ -236,11 +244,25 @@ Result<json::object> complete_job_spec(json::object spec, const std::string& cre
   for (const char* list : {"args", "layers"})
     if (const auto* array = find_array(spec, list); array == nullptr || array->empty())
       return Error{Code::invalid_argument, std::string("member \"") + list + "\" must be a list that is not empty"};
-  const json::object defaults{{"app_name", ""}, {"release_id", ""}, {"type", ""}, {"kind", "one_off"},
-                              {"env", json::object()}, {"cwd", "/app"}, {"uid", kUidDefault}, {"gid", kUidDefault},
-                              {"tty", false}, {"attach", false}, {"stdin", false}, {"log", true}, {"columns", 0},
-                              {"lines", 0}, {"ports", json::array()}, {"mounts", json::array()},
-                              {"volumes", json::array()}, {"meta", json::object()}, {"timeout_ms", 0},
+  const json::object defaults{{"app_name", ""},
+                              {"release_id", ""},
+                              {"type", ""},
+                              {"kind", "one_off"},
+                              {"env", json::object()},
+                              {"cwd", "/app"},
+                              {"uid", kUidDefault},
+                              {"gid", kUidDefault},
+                              {"tty", false},
+                              {"attach", false},
+                              {"stdin", false},
+                              {"log", true},
+                              {"columns", 0},
+                              {"lines", 0},
+                              {"ports", json::array()},
+                              {"mounts", json::array()},
+                              {"volumes", json::array()},
+                              {"meta", json::object()},
+                              {"timeout_ms", 0},
                               {"stop_timeout_ms", kStopTimeoutMs}};
   for (const auto& member : defaults)
     if (const auto* found = spec.if_contains(member.key()); found == nullptr || found->is_null())

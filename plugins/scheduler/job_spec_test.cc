@@ -8,15 +8,22 @@ namespace {
 CellState cell_with_release() {
   CellState cell;
   cell.apps["a"] = parse_json_object(R"({"id":"a","name":"hello","release":"r"})").value();
-  cell.releases["r"] = parse_json_object(R"({"id":"r","app_id":"a","artifacts":["base","slug"],"env":{"A":"release","B":"release","PORT_1":"9"},
+  cell.releases["r"] =
+      parse_json_object(
+          R"({"id":"r","app_id":"a","artifacts":["base","slug"],"env":{"A":"release","B":"release","PORT_1":"9"},
     "processes":{"web":{"args":["/runner/init","start","web"],"env":{"B":"process"},
       "ports":[{"port":8080,"proto":"tcp","service":{"name":"hello-web","check":{"type":"http","path":"/up","interval":500000000,"start_timeout":20000000000,"threshold":2}}},{"port":0}],
       "resources":{"memory":{"request":null,"limit":268435456},"max_fd":{"limit":500}},
-      "volumes":[{"path":"/data","delete_on_stop":true}]}}})").value();
-  cell.artifacts["base"] = parse_json_object(R"({"manifest":{"rootfs":[{"layers":[{"id":"l1","length":1},{"id":"l2","length":2}]}],
-    "entrypoints":{"_default":{"args":["/bin/sh"],"env":{"E":"base","A":"base"},"uid":0,"cwd":"/"}}}})").value();
-  cell.artifacts["slug"] = parse_json_object(R"({"manifest":{"rootfs":[{"layers":[{"id":"l3","length":3,"hashes":{"x":"y"}}]}],
-    "entrypoints":{"_default":{"env":{"E":"slug","HOME":"/app"},"uid":5000,"gid":5000,"cwd":"/app"}}}})").value();
+      "volumes":[{"path":"/data","delete_on_stop":true}]}}})")
+          .value();
+  cell.artifacts["base"] =
+      parse_json_object(R"({"manifest":{"rootfs":[{"layers":[{"id":"l1","length":1},{"id":"l2","length":2}]}],
+    "entrypoints":{"_default":{"args":["/bin/sh"],"env":{"E":"base","A":"base"},"uid":0,"cwd":"/"}}}})")
+          .value();
+  cell.artifacts["slug"] =
+      parse_json_object(R"({"manifest":{"rootfs":[{"layers":[{"id":"l3","length":3,"hashes":{"x":"y"}}]}],
+    "entrypoints":{"_default":{"env":{"E":"slug","HOME":"/app"},"uid":5000,"gid":5000,"cwd":"/app"}}}})")
+          .value();
   return cell;
 }
 
@@ -30,9 +37,11 @@ TEST(JobSpec, OfAFormationHasEverythingTheReleaseSays) {
   ASSERT_TRUE(spec.ok()) << spec.error().message;
   EXPECT_EQ(to_text(spec->at("layers")), R"([{"id":"l1","length":1},{"id":"l2","length":2},{"id":"l3","length":3}])");
   EXPECT_EQ(to_text(spec->at("args")), R"(["/runner/init","start","web"])");
-  EXPECT_EQ(to_text(spec->at("ports")),
-            R"([{"port":8080,"proto":"tcp","service":{"name":"hello-web","check":{"type":"http","path":"/up","interval_ms":500,"threshold":2,"start_timeout_ms":20000}}},{"port":5001,"proto":"tcp"}])");
-  EXPECT_EQ(to_text(spec->at("resources")), R"({"memory_bytes":268435456,"cpu_millis":1000,"pids_max":1024,"max_fd":500})");
+  EXPECT_EQ(
+      to_text(spec->at("ports")),
+      R"([{"port":8080,"proto":"tcp","service":{"name":"hello-web","check":{"type":"http","path":"/up","interval_ms":500,"threshold":2,"start_timeout_ms":20000}}},{"port":5001,"proto":"tcp"}])");
+  EXPECT_EQ(to_text(spec->at("resources")),
+            R"({"memory_bytes":268435456,"cpu_millis":1000,"pids_max":1024,"max_fd":500})");
   EXPECT_EQ(to_text(spec->at("volumes")), R"([{"name":"web-0","path":"/data","delete_on_stop":true}])");
   EXPECT_EQ(string_or(*spec, "cwd"), "/app");
   EXPECT_EQ(int_or(*spec, "uid"), 5000);
@@ -59,7 +68,8 @@ TEST(JobSpec, MergesEnvFromTheGeneralToTheParticular) {
 }
 
 TEST(JobSpec, OfARunTakesTheAppsReleaseAndTheEntrypointsCommand) {
-  const auto spec = spec_of(R"({"app_id":"a","release_env":false,"resources":{"memory_bytes":1048576},"tty":true,"meta":{"x":"y"}})");
+  const auto spec =
+      spec_of(R"({"app_id":"a","release_env":false,"resources":{"memory_bytes":1048576},"tty":true,"meta":{"x":"y"}})");
 
   ASSERT_TRUE(spec.ok()) << spec.error().message;
   EXPECT_EQ(string_or(*spec, "release_id"), "r");
@@ -75,7 +85,8 @@ TEST(JobSpec, RunsGivenLayersWithoutARelease) {
   auto cell = cell_with_release();
   cell.apps["a"].erase("release");
 
-  const auto spec = spec_of(R"({"app_id":"a","kind":"build","layers":[{"id":"x","length":1}],"args":["/build"],"uid":7})", cell);
+  const auto spec =
+      spec_of(R"({"app_id":"a","kind":"build","layers":[{"id":"x","length":1}],"args":["/build"],"uid":7})", cell);
 
   ASSERT_TRUE(spec.ok()) << spec.error().message;
   EXPECT_EQ(int_or(*spec, "uid"), 7);
@@ -90,7 +101,8 @@ TEST(JobSpec, NamesWhatIsMissing) {
 }
 
 TEST(JobSpec, OfAnotherSchedulerIsCheckedAndCompleted) {
-  json::object claim{{"id", "6f2a1c9e-3f5b-4d1e-9a3e-0a1b2c3d4e5f"}, {"app_id", "a"}, {"args", {"x"}}, {"layers", {{{"id", "l"}}}}};
+  json::object claim{
+      {"id", "6f2a1c9e-3f5b-4d1e-9a3e-0a1b2c3d4e5f"}, {"app_id", "a"}, {"args", {"x"}}, {"layers", {{{"id", "l"}}}}};
 
   const auto spec = complete_job_spec(claim, "now");
   EXPECT_EQ(int_or(spec->at("resources").as_object(), "memory_bytes"), kMemoryBytesDefault);

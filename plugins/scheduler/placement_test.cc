@@ -11,7 +11,9 @@ CellState cell_with_hosts(std::initializer_list<std::pair<const char*, std::int6
   return cell;
 }
 
-Request request(const std::string& app, std::int64_t memory_mib) { return {app, "web", {memory_mib << 20, 100}, {}, {}}; }
+Request request(const std::string& app, std::int64_t memory_mib) {
+  return {app, "web", {memory_mib << 20, 100}, {}, {}};
+}
 
 constexpr Overcommit kExact{100, 100};
 
@@ -39,7 +41,8 @@ TEST(Placement, NeverOverfillsAndSaysWhatIsMissing) {
   const auto full = loads.place(request("app", 101));
 
   EXPECT_EQ(full.error().code, Code::resource_exhausted);
-  EXPECT_NE(full.error().message.find("101 MiB of memory asked for, 100 free"), std::string::npos) << full.error().message;
+  EXPECT_NE(full.error().message.find("101 MiB of memory asked for, 100 free"), std::string::npos)
+      << full.error().message;
   EXPECT_TRUE(loads.check_fit("a", request("app", 100).claim).ok());
   EXPECT_EQ(loads.check_fit("b", {}).error().code, Code::failed_precondition);
 }

@@ -22,7 +22,8 @@ inline Restart restart_after(const JobState& ended) {
   const bool stable = ended.up_ms > 0 && ended.ended_ms - ended.up_ms >= kStableAfterMs;
   const int before = stable ? 0 : ended.restarts;
   TimeMs delay = 0;
-  if (before > 0) delay = before > 6 ? kRestartDelayMaxMs : std::min<TimeMs>(1000LL << (before - 1), kRestartDelayMaxMs);
+  if (before > 0)
+    delay = before > 6 ? kRestartDelayMaxMs : std::min<TimeMs>(1000LL << (before - 1), kRestartDelayMaxMs);
   return {ended.ended_ms + delay, before + 1};
 }
 

@@ -133,8 +133,11 @@ std::optional<Change> Scheduler::start_change(CellState& state, HostLoads& loads
   };
   const std::string job_id = new_uuid();
   auto spec = make_job_spec(state,
-                            {{"app_id", formation.app_id}, {"release_id", formation.release_id}, {"kind", "service"},
-                             {"type", start.type}, {"restarts", start.restarts}},
+                            {{"app_id", formation.app_id},
+                             {"release_id", formation.release_id},
+                             {"kind", "service"},
+                             {"type", start.type},
+                             {"restarts", start.restarts}},
                             job_id, at);
   if (!spec) return unplaced(spec.error()), std::nullopt;
   Request request = placement_request(*spec);
@@ -233,8 +236,10 @@ Result<TimeMs> Scheduler::plan_once() {
   auto outcome = committer_.commit(changes, leadership_.token());
   if (!outcome) return outcome.error();
   last_commit_ = std::max(last_commit_, outcome->revision);
-  log_.info("cell_planned", {{"starts", plan.starts.size()}, {"stops", plan.stops.size()},
-                             {"clears", plan.clears.size()}, {"conflicts", outcome->conflicts.size()}});
+  log_.info("cell_planned", {{"starts", plan.starts.size()},
+                             {"stops", plan.stops.size()},
+                             {"clears", plan.clears.size()},
+                             {"conflicts", outcome->conflicts.size()}});
   note_change();  // what we wrote may call for more
   return now + kRetryPlanMs;
 }
@@ -302,8 +307,9 @@ Result<json::object> Scheduler::stop_job(const json::object& request, Deadline d
   if (already) return json::object{};
   Change change;
   change.subject = *job_id;
-  change.puts.emplace_back(job_key("stop", host_id, *job_id),
-                           json::object{{"v", 1}, {"reason", string_or(request, "reason", "asked to stop")}, {"at", now_rfc3339()}});
+  change.puts.emplace_back(
+      job_key("stop", host_id, *job_id),
+      json::object{{"v", 1}, {"reason", string_or(request, "reason", "asked to stop")}, {"at", now_rfc3339()}});
   auto outcome = committer_.commit({change}, leadership_.token());
   if (!outcome) return outcome.error().context("stop job " + *job_id);
   last_commit_ = std::max(last_commit_, outcome->revision);

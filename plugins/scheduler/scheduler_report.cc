@@ -15,7 +15,9 @@ json::object resources_document(const Resources& resources) {
   return {{"memory_bytes", resources.memory_bytes}, {"cpu_millis", resources.cpu_millis}};
 }
 
-std::string seconds_until(TimeMs at, TimeMs now) { return std::to_string((std::max<TimeMs>(at - now, 0) + 999) / 1000) + " s"; }
+std::string seconds_until(TimeMs at, TimeMs now) {
+  return std::to_string((std::max<TimeMs>(at - now, 0) + 999) / 1000) + " s";
+}
 
 std::string job_line(const CellState& state, const JobState& job, TimeMs now) {
   std::string line = "job " + job.id + " (" + (job.type.empty() ? job.kind : job.type) + ") on " + job.host_id + ": " +
@@ -27,8 +29,8 @@ std::string job_line(const CellState& state, const JobState& job, TimeMs now) {
   if (!job.error.empty()) line += ", " + job.error;
   if (job.has_spec && job.kind == "service" && !job.stop_requested) {
     const auto restart = restart_after(job);
-    line += ", replaced in " + seconds_until(restart.not_before, now) + " (it ended " + std::to_string(restart.restarts) +
-            " times in a row)";
+    line += ", replaced in " + seconds_until(restart.not_before, now) + " (it ended " +
+            std::to_string(restart.restarts) + " times in a row)";
   }
   return line;
 }
@@ -70,7 +72,9 @@ Change change_of(const CellState& state, Claim& claim) {
   return change;
 }
 
-json::object rejection(const std::string& id, const std::string& reason) { return {{"job_id", id}, {"reason", reason}}; }
+json::object rejection(const std::string& id, const std::string& reason) {
+  return {{"job_id", id}, {"reason", reason}};
+}
 
 }  // namespace
 
@@ -155,10 +159,11 @@ Result<json::object> Scheduler::explain(const json::object& request) {
     for (const auto& [key, formation] : state.formations) {
       if (formation.app_id != app_id) continue;
       for (const auto& [type, count] : formation.processes) {
-        const auto live = std::count_if(state.jobs.begin(), state.jobs.end(), [&, &t = type, &f = formation](const auto& item) {
-          const auto& job = item.second;
-          return job.live() && job.app_id == f.app_id && job.release_id == f.release_id && job.type == t;
-        });
+        const auto live =
+            std::count_if(state.jobs.begin(), state.jobs.end(), [&, &t = type, &f = formation](const auto& item) {
+              const auto& job = item.second;
+              return job.live() && job.app_id == f.app_id && job.release_id == f.release_id && job.type == t;
+            });
         std::string line = "release " + formation.release_id + ": " + type + " wanted " + std::to_string(count) +
                            ", placed " + std::to_string(live);
         if (const auto why = unplaced.find(key + " " + type); why != unplaced.end() && live < count)
@@ -170,7 +175,8 @@ Result<json::object> Scheduler::explain(const json::object& request) {
       if (job.app_id == app_id && job.has_spec) lines.push_back(json::string(job_line(state, job, now)));
   });
   if (lines.empty() && !job_id.empty()) return Error{Code::not_found, "there is no job " + job_id};
-  if (!leadership_.held()) lines.push_back("this scheduler does not lead the cell: nothing is started or stopped by it");
+  if (!leadership_.held())
+    lines.push_back("this scheduler does not lead the cell: nothing is started or stopped by it");
   return json::object{{"lines", std::move(lines)}};
 }
 

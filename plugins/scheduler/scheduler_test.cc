@@ -1,0 +1,1 @@
+int scheduler_test_placeholder();
