@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "door.h"
+#include "forever.h"
 #include "host_table.h"
 #include "reply_sink.h"
 #include "thread_code.h"
@@ -209,7 +210,7 @@ void Generation::abandon(const std::string& why) {
   if (host_) host_->revoke();
   if (image_) image_->abandon();
   // The instance may still use its table of the host.
-  [[maybe_unused]] const auto* leaked = host_.release();
+  keep_forever(std::shared_ptr<void>(std::move(host_)));
 }
 
 }  // namespace flynn::core

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "config_schema.h"
+#include "forever.h"
 
 namespace flynn::core {
 namespace {
@@ -233,7 +234,7 @@ void Node::take_down(SlotPlan& entry) {
   const auto inside = wait_until_unguarded(*old, Deadline::after(config_.core.stop));
   if (!inside.empty()) {
     old->abandon("calls never left it: " + inside.front());
-    [[maybe_unused]] const auto* leaked = old.release();
+    keep_forever(std::shared_ptr<void>(std::move(old)));
   } else {
     old->retire(Deadline::after(config_.core.stop));
   }

@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "flynn/sdk/unique_fd.h"
+#include "forever.h"
 
 namespace flynn::core {
 namespace {
@@ -114,8 +115,8 @@ bool PluginImage::unload() {
 
 void PluginImage::abandon() {
   if (!library_) return;
-  // Leaked on purpose: somebody may still run in it, and its static objects live as long as the process.
-  [[maybe_unused]] const auto* leaked = library_.release();
+  // Somebody may still run in it, and its static objects live as long as the process.
+  keep_forever(std::shared_ptr<void>(std::move(library_)));
 }
 
 bool is_mapped(const std::filesystem::path& file) {

@@ -2,6 +2,8 @@
 
 #include <poll.h>
 
+#include "forever.h"
+
 namespace flynn::core {
 namespace {
 
@@ -85,7 +87,7 @@ void Swap::dispose(std::unique_ptr<Generation> unused) {
   const auto inside = wait_until_unguarded(*unused, after(patience_.stop));
   if (!inside.empty()) {
     unused->abandon("calls never left it: " + joined(inside));
-    [[maybe_unused]] const auto* leaked = unused.release();
+    keep_forever(std::shared_ptr<void>(std::move(unused)));
     return;
   }
   const auto retired = unused->retire(after(patience_.stop));
