@@ -105,6 +105,8 @@ write_result() {
 }
 
 receive_source
+# The kept cache is lent read-only: this build's own copy replaces it only if the build succeeds.
+[[ ! -d /cache.previous ]] || cp -a /cache.previous/. "$CACHE/"
 apply_slugignore
 select_buildpacks
 for ((pack_index = 0; pack_index < ${#selected[@]}; ++pack_index)); do

@@ -1,0 +1,48 @@
+// PushServer: accepts SSH connections and gives each a session.
+#pragma once
+
+#include <atomic>
+#include <list>
+#include <memory>
+
+#include "push_session.h"
+
+namespace flynn::builder {
+
+/// Thread: start, quiesce and stop [control]; sessions() [any].
+class PushServer {
+ public:
+  PushServer(Door& door, Log& log, Pipeline& pipeline, const BuildConfig& config)
+      : door_(door), log_(log), pipeline_(pipeline), config_(config) {}
+  ~PushServer() { stop(); }
+
+  /// Takes the lent socket; accepts from now on.
+  void start(UniqueFd listener);
+  /// No new connections.
+  void quiesce() { acceptor_.stop(); }
+  /// Waits for the sessions that are left.
+  void drain(Deadline deadline);
+  void stop();
+  std::size_t sessions() const { return live_; }
+
+ private:
+  struct Session {
+    Worker worker;
+    std::atomic<bool> ended{false};
+  };
+  void accept_loop(const StopSignal& stop);
+  void serve(UniqueFd connection);
+  void reap();
+
+  Door& door_;
+  Log& log_;
+  Pipeline& pipeline_;
+  const BuildConfig& config_;
+  UniqueFd listener_;
+  std::list<std::unique_ptr<Session>> sessions_;  // acceptor's while it runs, else control's
+  std::atomic<std::size_t> live_{0};
+  StopSignal session_ended_;
+  Worker acceptor_;
+};
+
+}  // namespace flynn::builder

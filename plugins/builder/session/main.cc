@@ -1,0 +1,80 @@
+// flynn-git-session: everything of a push that meets a stranger's bytes, each in a process of its own without privileges.
+//   ssh HOST_KEY UID          the SSH server of one connection (fd 3), control socket (fd 4)
+//   receive REPOSITORY UID MAX   git receive-pack on standard input and output; the hook's socket is fd 3
+//   export REPOSITORY QUARANTINE COMMIT UID   the commit's tree as tar on standard output
+//   keygen PATH               the host key, once
+//   (as pre-receive)          the hook
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "confinement.h"
+#include "host_key.h"
+#include "pre_receive.h"
+#include "ssh_session.h"
+#include "tree_export.h"
+
+namespace {
+
+using namespace flynn;
+using namespace flynn::builder;
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "%s\n", error.message.c_str());
+  return 1;
+}
+
+unsigned number(const std::string& text) { return static_cast<unsigned>(std::strtoul(text.c_str(), nullptr, 10)); }
+
+Result<void> confine(const std::string& repository, const std::string& uid) {
+  if (auto shown = show_repository(repository); !shown) return shown;
+  return drop_privileges(number(uid));
+}
+
+int receive(const std::string& repository, const std::string& uid, const std::string& bytes_max) {
+  if (auto done = confine(repository, uid); !done) return fail(done.error());
+  std::string limit = "receive.maxInputSize=" + bytes_max;
+  const char* arguments[] = {"git", "-c", limit.c_str(), "-c", "receive.denyNonFastForwards=false", "-c", "gc.autoDetach=false",
+                             "receive-pack", kRepositoryMount, nullptr};
+  const char* environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+                               "HOME=/", "LC_ALL=C.UTF-8", "FLYNN_HOOK_FD=3", nullptr};
+  std::signal(SIGPIPE, SIG_DFL);
+  ::execve("/usr/bin/git", const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
+  return fail(errno_error(errno, "start git"));
+}
+
+int export_commit(const std::string& repository, const std::string& quarantine, const std::string& commit, const std::string& uid) {
+  if (auto done = confine(repository, uid); !done) return fail(done.error());
+  std::string pushed = quarantine.empty() ? "" : std::string(kRepositoryMount) + "/objects/" + quarantine;
+  auto report = export_tree(kRepositoryMount, pushed, commit, STDOUT_FILENO);
+  if (!report) return fail(report.error());
+  std::fprintf(stderr, "{\"files\":%zu,\"submodules\":%zu}\n", report->files, report->submodules);
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+  std::signal(SIGPIPE, SIG_IGN);
+  if (std::filesystem::path(values[0]).filename() == "pre-receive") return run_pre_receive_hook();
+  std::vector<std::string> words(values + 1, values + count);
+  if (words.size() == 3 && words[0] == "ssh") {
+    ::fcntl(3, F_SETFD, FD_CLOEXEC);
+    ::fcntl(4, F_SETFD, FD_CLOEXEC);
+    return serve_ssh_session(UniqueFd(3), UniqueFd(4), words[1], number(words[2]));
+  }
+  if (words.size() == 4 && words[0] == "receive") return receive(words[1], words[2], words[3]);
+  if (words.size() == 5 && words[0] == "export") return export_commit(words[1], words[2], words[3], words[4]);
+  if (words.size() == 2 && words[0] == "keygen") {
+    auto made = ensure_host_key(words[1]);
+    return made ? 0 : fail(made.error());
+  }
+  std::fprintf(stderr, "flynn-git-session is started by the builder plugin only\n");
+  return 64;
+}
