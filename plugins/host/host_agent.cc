@@ -1,0 +1,316 @@
+#include "host_agent.h"
+
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "files.h"
+#include "flynn/sdk/stream.h"
+
+namespace flynn::host {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned kWorkers = 4;
+constexpr std::chrono::milliseconds kAttachPatience{30'000}, kExitPatience{20'000};
+constexpr auto kHostTtl = 15'000ms;
+constexpr int kBeatMs = 5'000, kBeatRetryMs = 500;
+
+}  // namespace
+
+HostAgent::HostAgent(Door& door, Log& log, Machine& machine)
+    : door_(door),
+      log_(log),
+      machine_(machine),
+      host_id_(machine.options().host_id),
+      checks_(door, log),
+      specs_(door, log, "jobs/spec/" + host_id_ + "/",
+             {[this](const RangeResult& all) { take_specs(all); },
+              [this](std::int64_t, const std::vector<StoreEvent>& events) { take_spec_events(events); }}),
+      stops_(door, log, "jobs/stop/" + host_id_ + "/",
+             {[this](const RangeResult& all) {
+                for (const auto& kv : all.kvs) post(kv.key.substr(kv.key.rfind('/') + 1), {EventType::stop_wanted});
+              },
+              [this](std::int64_t, const std::vector<StoreEvent>& events) {
+                for (const auto& event : events)
+                  if (event.kind == EventKind::put)
+                    post(event.kv.key.substr(event.kv.key.rfind('/') + 1), {EventType::stop_wanted});
+              }}) {}
+
+Result<void> HostAgent::activate() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = false;
+  }
+  queue_.start(kWorkers, "host-job-");
+  watch_.start();
+  checks_.start();
+  adopt_all();
+  specs_.start("host-specs");
+  stops_.start("host-stops");
+  beat_.start("host-beat", [this](const StopSignal& stop) { beat(stop); });
+  return {};
+}
+
+void HostAgent::quiesce() {
+  beat_.stop();
+  stops_.stop();
+  specs_.stop();
+  queue_.stop();
+  watch_.stop();
+  checks_.stop();
+}
+
+void HostAgent::drain(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  while (!deadline.passed()) {
+    sessions_.remove_if([](const auto& session) { return session->done(); });
+    if (sessions_.empty()) return;
+    changed_.wait_for(lock, std::min<std::chrono::nanoseconds>(deadline.left(), 50ms));
+  }
+}
+
+void HostAgent::stop() {
+  quiesce();
+  std::list<std::unique_ptr<AttachSession>> sessions;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    sessions.swap(sessions_);
+  }
+  changed_.notify_all();
+  sessions.clear();
+  const std::lock_guard lock(mutex_);
+  jobs_.clear();
+}
+
+// This machine, alive: capacity for the scheduler, under a lease.
+void HostAgent::beat(const StopSignal& stop) {
+  StoreClient store(door_);
+  std::string lease;
+  struct sysinfo machine {};
+  ::sysinfo(&machine);
+  const auto memory = static_cast<std::uint64_t>(machine.totalram) * machine.mem_unit;
+  const auto reserve = std::min(machine_.options().memory_reserve_bytes, memory / 2);
+  const json::object capacity{{"memory_bytes", memory - reserve},
+                              {"cpu_millis", 1000 * ::sysconf(_SC_NPROCESSORS_ONLN)}};
+  const json::object document{{"v", 1},
+                              {"id", host_id_},
+                              {"addr", machine_.gateway()},
+                              {"capacity", capacity},
+                              {"tags", json::object{}},
+                              {"started_at", now_rfc3339()}};
+  do {
+    Result<void> kept = Error{Code::not_found, "no lease yet"};
+    if (!lease.empty()) kept = store.keep_lease_alive(lease);
+    if (kept) continue;
+    auto granted = store.grant_lease(kHostTtl);
+    auto put = granted ? store.put("hosts/" + host_id_, document, *granted) : Result<std::int64_t>(granted.error());
+    lease = put ? *granted : std::string();
+    if (!put) log_.warn("host_key_not_written", {{"error", put.error().message}});
+  } while (!stop.wait(lease.empty() ? kBeatRetryMs : kBeatMs));
+}
+
+HostAgent::JobPtr HostAgent::find(const std::string& job_id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = jobs_.find(job_id);
+  return found == jobs_.end() ? nullptr : found->second;
+}
+
+void HostAgent::adopt_all() {
+  for (const auto& id : list_folder(machine_.paths().jobs())) adopt(id);
+  machine_.layers().drop_unused();
+}
+
+// A container that runs is ours again; one that ended while nobody looked is told of; one whose monitor has gone is
+// lost.
+void HostAgent::adopt(const std::string& job_id) {
+  auto record = load_record(machine_.paths(), job_id);
+  if (!record) {
+    log_.warn("job_folder_without_record", {{"job", job_id}, {"error", record.error().message}});
+    return;
+  }
+  auto job = std::make_shared<Job>();
+  job->unit = std::move(record->unit);
+  job->spec_document = std::move(record->spec_document);
+  const auto phase = job->unit.phase;
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_[job_id] = job;
+  }
+  if (phase == Phase::down) return;
+  auto monitor = find_monitor(machine_.paths(), job_id);
+  if (monitor && monitor->pid > 1) {
+    if (auto claimed = machine_.claim(job->unit.spec, job->unit.address); !claimed)
+      log_.error("adopted_job_without_its_address", {{"job", job_id}, {"error", claimed.error().message}});
+    auto state = machine_.runtime().state(job_id);
+    const bool waits = state && *state == "created";
+    job->unit.phase = waits                                                   ? Phase::created
+                      : phase == Phase::stopping                              ? Phase::stopping
+                      : job->unit.up_at.empty() && has_checks(job->unit.spec) ? Phase::running
+                                                                              : Phase::up;
+    watch_monitor(job_id, *monitor);
+    log_.info("job_adopted",
+              {{"job", job_id}, {"app", job->unit.spec.app_name}, {"state", state_name(job->unit.phase)}});
+    if (waits)
+      return job->unit.spec.attach ? arm(job, "attach", kAttachPatience, EventType::attach_overdue)
+                                   : post(job_id, {EventType::attacher_came});
+    if (job->unit.phase == Phase::stopping) return post(job_id, {EventType::stop_overdue});
+    return do_begin_checks(job);
+  }
+  if (read_exit_status(machine_.paths(), job_id)) return queue_.post(job_id, [this, job_id] { monitor_ended(job_id); });
+  post(job_id, {EventType::machine_restarted});
+}
+
+// Whether the store knows a status beyond "pending": then the container has been, and is no more.
+bool HostAgent::ran_before(const std::string& job_id) {
+  auto status = StoreClient(door_).get(status_key(host_id_, job_id));
+  if (!status || !*status) return false;
+  const auto* document = (*status)->value.if_object();
+  return document != nullptr && string_or(*document, "state") != "pending";
+}
+
+void HostAgent::want(const json::object& document, bool may_have_run) {
+  auto spec = parse_job_spec(document);
+  if (!spec)
+    return log_.error("job_spec_refused", {{"job", string_or(document, "id")}, {"error", spec.error().message}});
+  const auto id = spec->id;
+  bool fresh = false;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& job = jobs_[id];
+    fresh = job == nullptr;
+    if (fresh) {
+      job = std::make_shared<Job>();
+      job->unit.spec = std::move(*spec);
+      job->spec_document = document;
+    }
+  }
+  if (fresh && may_have_run && ran_before(id)) {
+    const auto job = find(id);
+    job->unit.phase = Phase::running;
+    return post(id, {EventType::machine_restarted});
+  }
+  post(id, {EventType::wanted});
+}
+
+void HostAgent::take_specs(const RangeResult& all) {
+  std::set<std::string> wanted;
+  for (const auto& kv : all.kvs) {
+    wanted.insert(kv.key.substr(kv.key.rfind('/') + 1));
+    if (const auto* document = kv.value.if_object()) want(*document, true);
+  }
+  std::vector<std::string> others;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, job] : jobs_)
+      if (!wanted.contains(id)) others.push_back(id);
+  }
+  for (const auto& id : others) post(id, {EventType::forgotten});
+}
+
+void HostAgent::take_spec_events(const std::vector<StoreEvent>& events) {
+  for (const auto& event : events) {
+    const auto* document = event.kv.value.if_object();
+    if (event.kind == EventKind::erase)
+      post(event.kv.key.substr(event.kv.key.rfind('/') + 1), {EventType::forgotten});
+    else if (document != nullptr)
+      want(*document, false);
+  }
+}
+
+void HostAgent::watch_monitor(const std::string& job_id, const MonitorId& id) {
+  auto pidfd = open_monitor(id);
+  const auto ended = [this, job_id] { queue_.post(job_id, [this, job_id] { monitor_ended(job_id); }); };
+  if (!pidfd) return ended();
+  watch_.watch_process(job_id, std::move(*pidfd), ended);
+}
+
+void HostAgent::monitor_ended(const std::string& job_id) {
+  JobEvent event{EventType::monitor_lost};
+  if (const auto status = read_exit_status(machine_.paths(), job_id)) {
+    event.type = EventType::ended;
+    event.status = *status;
+    event.oom = machine_.cgroups().oom_kills(job_id) > 0;
+  }
+  handle(job_id, event);
+}
+
+Result<UniqueFd> HostAgent::attach(AttachRequest request) {
+  auto ends = make_stream();
+  if (!ends) return ends.error();
+  auto session =
+      std::make_unique<AttachSession>(machine_, attach_support(), std::move(request), std::move(ends->first));
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return Error{Code::unavailable, "this machine's host plugin is being replaced"};
+  sessions_.remove_if([](const auto& old) { return old->done(); });
+  session->start();
+  sessions_.push_back(std::move(session));
+  return std::move(ends->second);
+}
+
+Result<void> HostAgent::signal(const std::string& job_id, int number) {
+  if (!find(job_id)) return Error{Code::not_found, "this machine has no job " + job_id};
+  return machine_.signal(job_id, number);
+}
+
+json::array HostAgent::list() const {
+  const std::lock_guard lock(mutex_);
+  json::array jobs;
+  for (const auto& [id, job] : jobs_)
+    jobs.push_back(status_document(job->unit, machine_.paths().job_log(id), now_rfc3339()));
+  return jobs;
+}
+
+std::size_t HostAgent::jobs_alive() const {
+  const std::lock_guard lock(mutex_);
+  std::size_t count = 0;
+  for (const auto& [id, job] : jobs_) count += job->unit.phase != Phase::down ? 1 : 0;
+  return count;
+}
+
+AttachSupport HostAgent::attach_support() {
+  return {[this](const std::string& id, Deadline deadline) { return wait_until_created(id, deadline); },
+          [this](const std::string& id) { post(id, {EventType::attacher_came}); },
+          [this](const std::string& id) { return wait_for_exit(id); }};
+}
+
+Result<void> HostAgent::wait_until_created(const std::string& job_id, Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    if (stopping_) return Error{Code::unavailable, "this machine's host plugin is being replaced"};
+    const auto found = jobs_.find(job_id);
+    const auto phase = found == jobs_.end() ? Phase::none : found->second->unit.phase;
+    if (phase == Phase::down) {
+      if (found->second->unit.exit_status) return {};
+      return Error{Code::failed_precondition, found->second->unit.error};
+    }
+    if (phase >= Phase::created) return {};
+    if (deadline.passed()) return Error{Code::not_found, "job " + job_id + " did not come to this machine in time"};
+    changed_.wait_for(lock, std::min<std::chrono::nanoseconds>(deadline.left(), 1s));
+  }
+}
+
+Result<std::uint32_t> HostAgent::wait_for_exit(const std::string& job_id) {
+  const auto deadline = Deadline::after(kExitPatience);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const auto found = jobs_.find(job_id);
+    const bool known = found != jobs_.end();
+    if (known && found->second->unit.phase == Phase::down) {
+      const auto& unit = found->second->unit;
+      if (unit.exit_status) return static_cast<std::uint32_t>(*unit.exit_status);
+      return Error{Code::failed_precondition, unit.error.empty() ? "the job did not run" : unit.error};
+    }
+    if (!known || stopping_ || deadline.passed()) break;
+    changed_.wait_for(lock, 1s);
+  }
+  lock.unlock();
+  // Somebody else follows the job by now, but its exit status is on disk.
+  if (const auto status = read_exit_status(machine_.paths(), job_id)) return static_cast<std::uint32_t>(*status);
+  return Error{Code::unavailable, "the job's exit status is not known yet"};
+}
+
+}  // namespace flynn::host

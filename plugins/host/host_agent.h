@@ -1,0 +1,92 @@
+// HostAgent: makes what runs on this machine what the store wants: specs and stops come in, statuses go out.
+#pragma once
+
+#include <condition_variable>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "attach_session.h"
+#include "flynn/sdk/store.h"
+#include "health_checks.h"
+#include "job_record.h"
+#include "machine.h"
+#include "watch_loop.h"
+#include "work_queue.h"
+
+namespace flynn::host {
+
+/// Thread: activate, quiesce, drain and stop [control]; the rest [any]. Borrows door, log and machine.
+class HostAgent {
+ public:
+  HostAgent(Door& door, Log& log, Machine& machine);
+  ~HostAgent() { stop(); }
+
+  /// Adopts what runs, then follows the store.
+  Result<void> activate();
+  /// Acts no more; containers run on.
+  void quiesce();
+  /// Until no client is attached, or the deadline.
+  void drain(Deadline deadline);
+  void stop();
+
+  Result<UniqueFd> attach(AttachRequest request);
+  Result<void> signal(const std::string& job_id, int number);
+  json::array list() const;
+  std::size_t jobs_alive() const;
+
+ private:
+  struct Job {
+    JobUnit unit;
+    json::object spec_document;
+    bool removed = false;
+  };
+  using JobPtr = std::shared_ptr<Job>;
+
+  void adopt_all();
+  void adopt(const std::string& job_id);
+  void want(const json::object& document, bool may_have_run);
+  void take_specs(const RangeResult& all);
+  void take_spec_events(const std::vector<StoreEvent>& events);
+  bool ran_before(const std::string& job_id);
+  JobPtr find(const std::string& job_id) const;
+
+  void post(const std::string& job_id, JobEvent event);
+  void handle(const std::string& job_id, const JobEvent& event);
+  void act(const JobPtr& job, ActionType action);
+  void do_prepare(const JobPtr& job);
+  void do_start(const JobPtr& job);
+  void do_begin_checks(const JobPtr& job);
+  void do_tear_down(const JobPtr& job);
+  void do_report(const JobPtr& job);
+  void do_signal(const JobPtr& job, int number);
+  void do_remove(const JobPtr& job);
+  void arm(const JobPtr& job, const char* name, std::chrono::milliseconds after, EventType event);
+  void watch_monitor(const std::string& job_id, const MonitorId& id);
+  void monitor_ended(const std::string& job_id);
+
+  AttachSupport attach_support();
+  Result<void> wait_until_created(const std::string& job_id, Deadline deadline);
+  Result<std::uint32_t> wait_for_exit(const std::string& job_id);
+  void beat(const StopSignal& stop);
+
+  Door& door_;
+  Log& log_;
+  Machine& machine_;
+  const std::string host_id_;
+  mutable std::mutex mutex_;         // jobs_, their units, sessions_
+  std::condition_variable changed_;  // a unit changed, or we stop
+  bool stopping_ = false;
+  std::map<std::string, JobPtr> jobs_;
+  std::list<std::unique_ptr<AttachSession>> sessions_;
+  WatchLoop watch_;
+  WorkQueue queue_;
+  HealthChecks checks_;
+  StoreMirror specs_, stops_;
+  Worker beat_;
+};
+
+}  // namespace flynn::host

@@ -1,0 +1,153 @@
+// flynn.host/1: the containers of this machine.
+#include <memory>
+
+#include "files.h"
+#include "flynn/sdk/plugin.h"
+#include "host_agent.h"
+#include "names.h"
+
+namespace flynn::host {
+namespace {
+
+class HostPlugin : public Plugin {
+ public:
+  explicit HostPlugin(Host& host) : Plugin(host) {
+    method("Attach", &HostPlugin::attach);
+    method("Signal", &HostPlugin::signal);
+    method("List", &HostPlugin::list);
+    method("Stats", &HostPlugin::stats);
+    method("Volumes", &HostPlugin::volumes);
+    method("VolumeDestroy", &HostPlugin::volume_destroy);
+    method("Status", &HostPlugin::status);
+  }
+
+  Result<void> configure(const json::object& config) override {
+    if (machine_) return Error{Code::restart_required, "takes effect when the plugin is swapped"};
+    options_.runtime = string_or(config, "runtime", options_.runtime);
+    options_.bridge = string_or(config, "bridge", options_.bridge);
+    options_.subnet = string_or(config, "subnet", options_.subnet);
+    options_.log_bytes_max = static_cast<std::uint64_t>(int_or(config, "log_bytes_max", 16 << 20));
+    options_.memory_reserve_bytes = static_cast<std::uint64_t>(int_or(config, "memory_reserve_bytes", 256 << 20));
+    if (const auto* ports = find_array(config, "host_ports_allowed"))
+      for (const auto& port : *ports)
+        options_.host_ports_allowed.push_back(static_cast<std::uint16_t>(port.to_number<std::int64_t>()));
+    return {};
+  }
+
+  Result<void> start() override {
+    auto info = host().info();
+    if (!info) return info.error();
+    options_.host_id = info->node;
+    auto machine = Machine::open(host(), host(), NodePaths{info->data_dir, info->run_dir}, options_);
+    if (!machine) return machine.error();
+    machine_ = std::move(*machine);
+    agent_ = std::make_unique<HostAgent>(host(), host(), *machine_);
+    return {};
+  }
+
+  Result<void> activate() override { return agent_->activate(); }
+
+  Result<void> quiesce() override {
+    agent_->quiesce();
+    return {};
+  }
+
+  Result<void> drain(Deadline deadline) override {
+    agent_->drain(deadline);
+    return {};
+  }
+
+  Result<void> stop(Deadline) override {
+    if (agent_) agent_->stop();
+    return {};
+  }
+
+ private:
+  void method(const char* name, Result<Reply> (HostPlugin::*function)(Call&)) {
+    on("flynn.host/1", name, [this, function](Call& call) { return (this->*function)(call); });
+  }
+
+  static Result<std::string> job_id_of(const Call& call) {
+    auto id = require_string(call.body, "job_id");
+    if (id && !is_safe_name(*id)) return Error{Code::invalid_argument, "member \"job_id\" is no job id"};
+    return id;
+  }
+
+  Result<Reply> attach(Call& call) {
+    auto id = job_id_of(call);
+    if (!id) return id.error();
+    AttachRequest request;
+    request.job_id = *id;
+    request.use_stdin = bool_or(call.body, "stdin");
+    request.use_stdout = bool_or(call.body, "stdout", true);
+    request.use_stderr = bool_or(call.body, "stderr", true);
+    request.deadline = Deadline::after(std::chrono::milliseconds(int_or(call.body, "wait_ms", 30'000)));
+    auto stream = agent_->attach(std::move(request));
+    if (!stream) return stream.error();
+    return Reply{{}, std::move(*stream)};
+  }
+
+  Result<Reply> signal(Call& call) {
+    auto id = job_id_of(call);
+    auto number = require_int(call.body, "signal");
+    if (!id) return id.error();
+    if (!number) return number.error();
+    if (*number < 1 || *number > 64) return Error{Code::invalid_argument, "member \"signal\" must be 1 to 64"};
+    auto sent = agent_->signal(*id, static_cast<int>(*number));
+    if (!sent) return sent.error();
+    return Reply{};
+  }
+
+  Result<Reply> list(Call&) { return Reply{{{"jobs", agent_->list()}}}; }
+
+  Result<Reply> stats(Call& call) {
+    auto id = job_id_of(call);
+    if (!id) return id.error();
+    const auto seen = machine_->cgroups().stats(*id);
+    return Reply{{{"memory_bytes", seen.memory_bytes}, {"cpu_ns", seen.cpu_ns}, {"pids", seen.pids}}};
+  }
+
+  Result<Reply> volumes(Call&) {
+    json::array volumes;
+    for (const auto& app : list_folder(machine_->paths().volumes()))
+      for (const auto& name : list_folder(machine_->paths().volumes() + "/" + app))
+        volumes.push_back(json::object{
+            {"id", app + "." + name}, {"app_id", app}, {"path", machine_->paths().volumes() + "/" + app + "/" + name}});
+    return Reply{{{"volumes", std::move(volumes)}}};
+  }
+
+  Result<Reply> volume_destroy(Call& call) {
+    auto id = require_string(call.body, "id");
+    if (!id) return id.error();
+    const auto dot = id->rfind('.');
+    const auto app = id->substr(0, dot), name = dot == std::string::npos ? std::string() : id->substr(dot + 1);
+    if (!is_safe_name(app) || !is_safe_name(name))
+      return Error{Code::invalid_argument, "member \"id\" is no volume id"};
+    for (const auto& job : agent_->list())
+      if (string_or(job.as_object(), "app_id") == app && string_or(job.as_object(), "state") != "down")
+        return Error{Code::failed_precondition, "job " + string_or(job.as_object(), "id") + " of the app still runs"};
+    const auto path = machine_->paths().volumes() + "/" + app + "/" + name;
+    if (!path_exists(path)) return Error{Code::not_found, "there is no volume " + *id};
+    if (auto removed = remove_tree(path); !removed) return removed.error();
+    return Reply{};
+  }
+
+  Result<Reply> status(Call&) {
+    return Reply{{{"host_id", options_.host_id},
+                  {"runtime", machine_->runtime().name()},
+                  {"cgroup", machine_->cgroups().layout_name()},
+                  {"jobs", agent_->jobs_alive()},
+                  {"layers", machine_->layers().mounted()},
+                  {"bridge", options_.bridge},
+                  {"address", machine_->gateway()}}};
+  }
+
+  HostOptions options_;
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<HostAgent> agent_;
+};
+
+}  // namespace
+}  // namespace flynn::host
+
+FLYNN_PLUGIN(flynn::host::HostPlugin)

@@ -1,0 +1,172 @@
+// The plugin: lifecycle, and the methods of flynn.router/1.
+#include <memory>
+#include <string>
+
+#include "engine/data_plane.h"
+#include "flynn/sdk/plugin.h"
+#include "plugin/instance_watch.h"
+#include "plugin/live_table.h"
+#include "plugin/log_shipper.h"
+
+namespace flynn::router {
+namespace {
+
+constexpr auto kWarmUp = 3s;
+constexpr int kWarmUpStepMs = 5;
+
+json::array backends_of(const RouteTable& table, std::string_view service) {
+  json::array all;
+  if (const Service* found = table.service(service))
+    for (const auto& backend : found->backends) all.emplace_back(backend->addr);
+  return all;
+}
+
+Settings read_settings(const json::object& config) {
+  Settings settings;
+  const auto set = [&](const char* key, std::uint32_t& value) {
+    value = static_cast<std::uint32_t>(int_or(config, key, value));
+  };
+  settings.threads = static_cast<unsigned>(int_or(config, "threads", 0));
+  set("head_timeout_ms", settings.head_timeout_ms);
+  set("client_idle_timeout_ms", settings.client_idle_timeout_ms);
+  set("upstream_idle_timeout_ms", settings.upstream_idle_timeout_ms);
+  set("connect_timeout_ms", settings.connect_timeout_ms);
+  set("stream_timeout_ms", settings.stream_timeout_ms);
+  set("tunnel_timeout_ms", settings.tunnel_timeout_ms);
+  set("wait_backend_ms", settings.wait_backend_ms);
+  set("drain_idle_ms", settings.drain_idle_ms);
+  settings.trust_forwarded = bool_or(config, "trust_forwarded");
+  settings.log_requests = bool_or(config, "access_log", true);
+  return settings;
+}
+
+class RouterPlugin : public Plugin {
+ public:
+  explicit RouterPlugin(Host& host) : Plugin(host) {
+    on("flynn.router/1", "Routes", [this](Call&) { return routes(); });
+    on("flynn.router/1", "Stats", [this](Call&) { return stats(); });
+    on("flynn.router/1", "Check", [this](Call& call) { return check(call.body); });
+  }
+
+  Result<void> configure(const json::object& config) override {
+    if (plane_) return Error{Code::restart_required, "the router takes a new configuration by a swap"};
+    settings_ = read_settings(config);
+    return {};
+  }
+
+  Result<void> start() override {
+    plane_ = std::make_unique<DataPlane>();
+    if (const auto failure = plane_->start(settings_); !failure.empty()) return Error{Code::unavailable, failure};
+    table_ = std::make_unique<LiveTable>([this](const auto& table) { plane_->set_table(table); });
+    mirror_ = std::make_unique<StoreMirror>(
+        host(), host(), "routes/http/",
+        StoreMirrorHandler{[this](const RangeResult& all) { table_->replace_routes(all); },
+                           [this](std::int64_t, const auto& events) { table_->change_routes(events); }});
+    watch_ = std::make_unique<InstanceWatch>(host(), host(), *table_);
+    mirror_->start("router.routes");
+    watch_->start("router.watch");
+    // A new version that knew nothing yet would answer 404. At a first boot the sources may come later: go on then.
+    const auto warm = Deadline::after(kWarmUp);
+    const StopSignal never;
+    while (!warm.passed() && !(table_->has_routes() && table_->has_instances())) never.wait(kWarmUpStepMs);
+    if (settings_.log_requests) {
+      shipper_ = std::make_unique<LogShipper>(host(), host(), *plane_);
+      shipper_->start("router.log");
+    }
+    return {};
+  }
+
+  Result<void> health() override {
+    if (!table_ || !table_->has_routes())
+      return Error{Code::unavailable, "the routes have not been read from the store yet"};
+    if (!table_->has_instances()) return Error{Code::unavailable, "discovery has not told its instances yet"};
+    return {};
+  }
+
+  Result<void> activate() override {
+    auto listener = host().listener("router.http");
+    if (!listener) return listener.error().context("accept requests");
+    if (const auto failure = plane_->accept(listener->get()); !failure.empty())
+      return Error{Code::unavailable, failure};
+    return {};
+  }
+
+  Result<void> quiesce() override {
+    plane_->stop_accepting();
+    return {};
+  }
+
+  Result<void> drain(Deadline deadline) override {
+    const auto before = plane_->totals();
+    if (!plane_->drain(deadline.ns))
+      host().warn("drain_cut_off", {{"connections_before", before.connections}, {"tunnels_before", before.tunnels}});
+    return {};
+  }
+
+  Result<void> stop(Deadline) override {
+    shipper_.reset();
+    watch_.reset();
+    mirror_.reset();
+    plane_.reset();
+    table_.reset();
+    return {};
+  }
+
+ private:
+  Result<Reply> not_started() const { return Error{Code::unavailable, "the router has not been started"}; }
+
+  Result<Reply> routes() {
+    if (!table_) return not_started();
+    const auto table = table_->table();
+    json::array all;
+    for (const auto& route : table->routes())
+      all.push_back({{"id", route.id},
+                     {"domain", route.domain},
+                     {"path", route.path},
+                     {"service", route.service},
+                     {"sticky", route.sticky},
+                     {"backends", backends_of(*table, route.service)}});
+    return Reply{{{"routes", std::move(all)}}};
+  }
+
+  Result<Reply> stats() {
+    if (!plane_) return not_started();
+    const auto totals = plane_->totals();
+    json::object responses;
+    for (std::size_t hundred = 1; hundred < totals.responses.size(); ++hundred)
+      responses[std::to_string(hundred) + "xx"] = totals.responses[hundred];
+    return Reply{{{"connections", totals.connections},
+                  {"requests", totals.requests},
+                  {"responses", std::move(responses)},
+                  {"upstream_errors", totals.upstream_errors},
+                  {"upstream_connects", totals.upstream_connects},
+                  {"tunnels", totals.tunnels},
+                  {"bytes_in", totals.bytes_in},
+                  {"bytes_out", totals.bytes_out},
+                  {"log_lines_dropped", totals.log_lines_dropped},
+                  {"threads", plane_->threads()}}};
+  }
+
+  Result<Reply> check(const json::object& body) {
+    if (!table_) return not_started();
+    auto domain = require_string(body, "domain");
+    if (!domain) return domain.error();
+    const auto table = table_->table();
+    const Route* route = table->find(*domain, string_or(body, "path", "/"));
+    if (route == nullptr) return Reply{{{"route_id", nullptr}, {"backends", json::array{}}}};
+    return Reply{{{"route_id", route->id}, {"backends", backends_of(*table, route->service)}}};
+  }
+
+  Settings settings_;
+  std::unique_ptr<DataPlane> plane_;
+  std::unique_ptr<LiveTable> table_;
+  std::unique_ptr<StoreMirror> mirror_;
+  std::unique_ptr<InstanceWatch> watch_;
+  std::unique_ptr<LogShipper> shipper_;
+};
+
+}  // namespace
+}  // namespace flynn::router
+
+using FlynnRouter = flynn::router::RouterPlugin;
+FLYNN_PLUGIN(FlynnRouter)
