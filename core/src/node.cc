@@ -1,5 +1,6 @@
 #include "node.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 namespace flynn::core {
 namespace {
 
+constexpr int kHealthPollMs = 20;
 constexpr auto kShutdownDrainMax = std::chrono::milliseconds(3'000);
 
 }  // namespace
@@ -171,7 +173,15 @@ Result<void> Node::bring_up(SlotPlan& entry) {
   const auto patience = [&] { return Deadline::after(config_.core.lifecycle); };
   auto up = generation.configure(entry.config_json, patience());
   if (up) up = generation.start(patience());
-  if (up) up = generation.health(Deadline::after(config_.core.healthy));
+  if (up) {
+    const auto deadline = Deadline::after(config_.core.healthy);
+    up = generation.health(deadline);
+    // It may still be reading its state; a hang, though, is not waited for twice.
+    while (!up && !deadline.passed() && up.error().code != Code::deadline_exceeded) {
+      ::poll(nullptr, 0, kHealthPollMs);
+      up = generation.health(deadline);
+    }
+  }
   if (up) {
     // In force before it acts: activate may already bring calls back to it.
     entry.slot->set_current(std::move(*made));

@@ -63,7 +63,7 @@ std::string trial_key(const std::string& wanted, const CgroupTree& cgroups) {
 
 Result<void> write_trial_bundle(const std::string& bundle, const std::string& init_program, const CgroupTree& cgroups) {
   const auto root = bundle + "/rootfs";
-  if (auto made = make_folders(root); !made) return made;
+  if (auto made = make_folders(root, 0755); !made) return made;
   auto program = read_file(init_program, 16u << 20);
   if (!program) return program.error();
   if (auto done = write_file(root + "/init", *program, 0755); !done) return done;

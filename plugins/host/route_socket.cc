@@ -71,7 +71,8 @@ Result<void> RouteSocket::add_veth(const std::string& name, const std::string& p
 
 Result<void> RouteSocket::set_up(const std::string& name) {
   auto original = own(rtnl_link_alloc()), change = own(rtnl_link_alloc());
-  rtnl_link_set_name(original.get(), name.c_str());
+  // By index: with a name alone the kernel is asked for link 0.
+  rtnl_link_set_ifindex(original.get(), link_index(name));
   rtnl_link_set_flags(change.get(), IFF_UP);
   const int code = rtnl_link_change(socket_.get(), original.get(), change.get(), 0);
   if (code < 0) return nl_error(code, "set link " + name + " up");
