@@ -1,6 +1,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
 #include <ostream>
 #include <sstream>
 
@@ -95,11 +96,20 @@ Result<int> inspect(Session& session, const Arguments& arguments) {
   return 0;
 }
 
+/// Milliseconds with one decimal.
+std::string ms_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1)
+       << (value != nullptr && value->is_number() ? value->to_number<double>() : 0.0);
+  return text.str();
+}
+
 /// Live lines for a person; a log of a script gets the summary only.
 Progress progress_to(Session& session) {
   if (!is_terminal(2)) return {};
   return [&session](const json::object& line) {
-    session.err() << "  " << text_of(line, "phase") << "  " << number_of(line, "elapsed_ms") << " ms\n" << std::flush;
+    session.err() << "  " << text_of(line, "phase") << "  " << ms_of(line, "elapsed_ms") << " ms\n" << std::flush;
   };
 }
 
@@ -112,9 +122,9 @@ void print_swap(std::ostream& out, const json::object& swap) {
       << '\n';
   for (const json::value& value : array_of(swap, "phases")) {
     const json::object& phase = as_object(value);
-    out << "  " << text_of(phase, "phase") << "  " << number_of(phase, "ms") << " ms\n";
+    out << "  " << text_of(phase, "phase") << "  " << ms_of(phase, "ms") << " ms\n";
   }
-  out << "swap completed in " << number_of(swap, "total_ms") << " ms, pause " << number_of(swap, "pause_ms")
+  out << "swap completed in " << ms_of(swap, "total_ms") << " ms, pause " << ms_of(swap, "pause_ms")
       << " ms, old image "
       << (flag_of(swap, "unmapped") ? "unmapped" : "still mapped ('flynn plugin list' shows zombies)") << '\n';
 }
@@ -132,7 +142,19 @@ Result<int> swap(Session& session, const Arguments& arguments) {
   }
   const auto answer = ask("plugin.swap", params, progress_to(session));
   if (!answer) return answer.error().advise("The old version serves on. 'flynn plugin history' has the record.");
+  if (arguments.has("json")) {
+    session.out() << json::serialize(*answer) << '\n';
+    return 0;
+  }
   print_swap(session.out(), as_object(*answer));
+  return 0;
+}
+
+/// One line of JSON, for scripts; succeeds when the node answers.
+Result<int> status(Session& session, const Arguments&) {
+  const auto answer = ask("status", {});
+  if (!answer) return answer.error();
+  session.out() << json::serialize(*answer) << '\n';
   return 0;
 }
 
@@ -201,10 +223,11 @@ CommandList plugin_commands() {
       {"plugin swap",
        "<slot> <file.so>",
        "Replace a running plugin without a stop",
-       {{'d', "drain", "ms", "how long the old one may finish what it has in flight"}},
+       {{'d', "drain", "ms", "how long the old one may finish what it has in flight"}, as_json},
        2,
        2,
        swap},
+      {"plugin status", "", "Show as JSON whether the node and its plugins are healthy", {}, 0, 0, status},
       {"plugin rollback", "<slot>", "Return to the version before the last swap", {}, 1, 1, rollback},
       {"plugin configure", "<slot> <json>|@<file>", "Give a plugin a new configuration", {}, 2, 2, configure},
       {"plugin history", "[<slot>]", "Show the audit log of swaps", {}, 0, 1, history},

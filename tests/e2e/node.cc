@@ -74,11 +74,14 @@ void Node::write_config() const {
   for (const char* slot :
        {"store", "discovery", "blobstore", "scheduler", "logs", "host", "controller", "router", "builder", "postgres"})
     toml << "[plugins." << slot << "]\npath = \"" << plugin_path(slot) << "\"\n";
-  toml << "[plugins.host.config]\nbridge = \"fl" << number << "\"\nsubnet = \"10." << 100 + number % 100 << "."
-       << (number / 100) % 16 * 16 << ".0/20\"\n"
+  const std::string subnet =
+      "10." + std::to_string(100 + number % 100) + "." + std::to_string((number / 100) % 16 * 16);
+  toml << "[plugins.host.config]\nbridge = \"fl" << number << "\"\nsubnet = \"" << subnet << ".0/20\"\n"
+       << "[plugins.discovery.config]\ndns_address = \"" << subnet << ".1\"\n"
        << "[plugins.controller.config]\ndomain = \"flynn.localhost\"\nstacks_file = \"" << stacks_dir()
        << "/stacks.json\"\nlayers_dir = \"" << stacks_dir() << "/layers\"\n"
-       << "[plugins.builder.config]\nbuildpacks_dir = \"" << FLYNN_SOURCE_DIR << "/buildpacks\"\n";
+       << "[plugins.builder.config]\nbuildpacks_dir = \"" << FLYNN_SOURCE_DIR << "/buildpacks\"\nsession_program = \""
+       << FLYNN_GIT_SESSION << "\"\n";
   write_file(root_ + "/flynn.toml", toml.str());
 }
 
@@ -103,6 +106,8 @@ bool Node::start(std::chrono::seconds within) {
 bool Node::stop() { return keeper_.stop(30s); }
 
 bool Node::introduce() {
+  // Its route is the last that a first boot makes.
+  if (!eventually(60s, [this] { return get("controller.flynn.localhost", "/ping", {"-f"}).ok(); })) return false;
   std::ifstream file(data_dir() + "/plugins/controller/auth_key");
   std::string key;
   std::getline(file, key);
