@@ -15,6 +15,26 @@ RecordedVersion recorded(const Generation& generation) {
   return {generation.file().path.string(), generation.facts().manifest.version, generation.file().digest};
 }
 
+// The one change of a slot that may run. A health check that runs just now is waited for.
+class Change {
+ public:
+  explicit Change(Slot& slot) : slot_(slot), begun_(slot.begin_change()) {
+    if (begun_) slot_.lifecycle().lock();
+  }
+  ~Change() {
+    if (!begun_) return;
+    slot_.lifecycle().unlock();
+    slot_.end_change();
+  }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+  bool begun() const { return begun_; }
+
+ private:
+  Slot& slot_;
+  bool begun_;
+};
+
 // Another version must stand in for the old one: the same plugin, with every interface that is in use.
 Result<void> fits(const Manifest& next, const Manifest& old) {
   if (next.name != old.name)
@@ -116,8 +136,9 @@ Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::p
   auto* entry = plan(slot);
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
-  const std::unique_lock lock(entry->slot->lifecycle(), std::try_to_lock);
-  if (!lock) return Error{Code::conflict, "another change of " + slot + " is running: wait for it and try again"};
+  const Change change(*entry->slot);
+  if (!change.begun())
+    return Error{Code::conflict, "another change of " + slot + " is running: wait for it and try again"};
   auto outcome = replace(*entry, file, drain.count() > 0 ? drain : config_.core.drain, "swap", progress);
   json::object note{{"slot", slot}, {"action", "swap"}, {"file", file.string()}};
   if (outcome) {
@@ -150,8 +171,9 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
   auto* entry = plan(slot);
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
-  const std::unique_lock lock(entry->slot->lifecycle(), std::try_to_lock);
-  if (!lock) return Error{Code::conflict, "another change of " + slot + " is running: wait for it and try again"};
+  const Change change(*entry->slot);
+  if (!change.begun())
+    return Error{Code::conflict, "another change of " + slot + " is running: wait for it and try again"};
   auto judged = apply_config_schema(entry->manifest.config_schema, config_json);
   if (!judged) return judged.error();
   auto* current = entry->slot->current();

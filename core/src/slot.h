@@ -35,8 +35,11 @@ class Slot {
   const std::string& name() const { return name_; }
   MethodCounters& counters() { return counters_; }
   const MethodCounters& counters() const { return counters_; }
-  /// One lifecycle change at a time.
+  /// Held while its lifecycle functions are called, also for a health check.
   std::mutex& lifecycle() { return lifecycle_; }
+  /// True for the one change (swap, configuration) that may run; whoever got true ends it with end_change().
+  bool begin_change() { return !changing_.exchange(true); }
+  void end_change() { changing_ = false; }
 
  private:
   bool wait_while_parked(Deadline deadline);
@@ -49,6 +52,7 @@ class Slot {
   std::condition_variable unparked_;
   MethodCounters counters_;
   std::mutex lifecycle_;
+  std::atomic<bool> changing_{false};
 };
 
 }  // namespace flynn::core

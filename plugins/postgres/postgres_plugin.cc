@@ -8,7 +8,7 @@
 namespace flynn::postgres {
 namespace {
 
-constexpr int kRegisterRetryMs = 500;
+constexpr int kRegisterRetryMs = 500, kConnectRetryMs = 200;
 
 class PostgresPlugin : public Plugin {
  public:
@@ -62,10 +62,20 @@ class PostgresPlugin : public Plugin {
   }
 
  private:
+  // A server that was just started accepts connections before it takes sessions ("the database system is starting up").
+  static Result<DatabaseAdmin> connect_patiently(const ServerAddress& server, Deadline deadline) {
+    const StopSignal never;
+    while (true) {
+      auto admin = DatabaseAdmin::connect(server, deadline);
+      if (admin || admin.error().code != Code::unavailable || deadline.left_ms() < kConnectRetryMs) return admin;
+      never.wait(kConnectRetryMs);
+    }
+  }
+
   Result<Reply> provision(Call& call) {
     auto server = appliance_->ensure_server(call.deadline);
     if (!server) return server.error().context("start PostgreSQL");
-    auto admin = DatabaseAdmin::connect(*server, call.deadline);
+    auto admin = connect_patiently(*server, call.deadline);
     if (!admin) return admin.error();
     const auto credentials = new_credentials();
     if (auto created = admin->create(credentials); !created) return created.error();
@@ -79,7 +89,7 @@ class PostgresPlugin : public Plugin {
     if (auto checked = check_id(*id); !checked) return checked.error();
     auto server = appliance_->ensure_server(call.deadline);
     if (!server) return server.error().context("start PostgreSQL");
-    auto admin = DatabaseAdmin::connect(*server, call.deadline);
+    auto admin = connect_patiently(*server, call.deadline);
     if (!admin) return admin.error();
     if (auto dropped = admin->drop(*id); !dropped) return dropped.error();
     host().info("database_deprovisioned", {{"id", *id}});

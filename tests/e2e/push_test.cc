@@ -12,7 +12,7 @@ TEST_F(Push, OfEachKindOfAppAnswersAtItsUrl) {
   for (const auto& [sample, app] : std::map<std::string, std::string>{{"node-hello", "hello"},
                                                                       {"python-hello", "snake"},
                                                                       {"static-site", "site"},
-                                                                      {"procfile-bash", "shell"},
+                                                                      {"procfile-hello", "shell"},
                                                                       {"c-hello", "native"}}) {
     const auto pushed = node().push_sample(sample, app);
     ASSERT_TRUE(pushed.ok()) << sample << "\n" << pushed.out << node().log();

@@ -59,9 +59,13 @@ class Swap : public WorldTest {
         << images_mapped(host, slot) << " images of " << slot;
     const auto after = footprint(host);
     EXPECT_EQ(node().host_pid(), host);
-    EXPECT_NEAR(static_cast<double>(after.threads), static_cast<double>(before.threads), 3) << slot;
-    EXPECT_NEAR(static_cast<double>(after.fds), static_cast<double>(before.fds), 12) << slot;
-    EXPECT_LT(after.rss_kb, before.rss_kb + before.rss_kb / 4) << slot;
+    // The rest of the process serves the load meanwhile, so its connections and buffers come and go.
+    EXPECT_LE(after.threads, before.threads + 4) << slot;
+    EXPECT_LE(after.fds, before.fds + 20) << slot;
+    EXPECT_LT(after.rss_kb, before.rss_kb + 24 * 1024) << slot;
+    std::printf("%s: %d swaps; before and after: %ld and %ld kB, %ld and %ld threads, %ld and %ld descriptors\n",
+                slot.c_str(), kSwaps, before.rss_kb, after.rss_kb, before.threads, after.threads, before.fds,
+                after.fds);
   }
 
   // Calls `flynn apps` (client -> router -> controller -> store) until told to stop; counts those that fail.

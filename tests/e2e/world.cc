@@ -25,11 +25,12 @@ void WorldTest::SetUpTestSuite() {
 
 void WorldTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root: containers and mounts are made";
-  ASSERT_TRUE(the_node && the_node->healthy()) << "there is no healthy node";
+  ASSERT_TRUE(the_node && eventually(20s, [] { return the_node->healthy(); })) << "there is no healthy node\n"
+                                                                               << the_node->log();
 }
 
 void WorldTest::given_app(const std::string& sample, const std::string& app) {
-  if (node().flynn({"-a", app, "release", "-q"}).out.size() > 30) return;
+  if (const auto release = node().flynn({"-a", app, "release", "-q"}); release.ok() && release.out.size() > 30) return;
   const auto pushed = node().push_sample(sample, app);
   ASSERT_TRUE(pushed.ok()) << pushed.out << node().log();
 }
