@@ -43,8 +43,7 @@ double push_to_200(const Node& node, const std::string& app) {
 }
 
 double swap_ms(const Node& node, const std::string& slot, const char* member) {
-  const auto swapped = node.flynn(
-      {"plugin", "swap", slot, node.plugin_path(slot), "--json"});
+  const auto swapped = node.flynn({"plugin", "swap", slot, node.plugin_path(slot), "--json"});
   auto document = parse_json_object(swapped.out);
   if (!swapped.ok() || !document || document->if_contains(member) == nullptr) return -1;
   return document->at(member).to_number<double>();

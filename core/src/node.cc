@@ -199,6 +199,8 @@ Result<void> Node::bring_up(SlotPlan& entry) {
 
 void Node::try_to_start(SlotPlan& entry) {
   const std::lock_guard lock(entry.slot->lifecycle());
+  // An exclusive swap hides the current generation for a moment: what looked empty before the lock may be taken now.
+  if (entry.slot->current() != nullptr) return;
   if (entry.manifest.name.empty())
     if (auto read = read_manifest(entry); !read) return set_status(entry, "failed", read.error().message);
   auto up = bring_up(entry);

@@ -35,8 +35,10 @@ class LineSplitter {
   explicit LineSplitter(const LineSink& sink) : sink_(sink) {}
   void feed(std::string_view text) {
     for (char c : text) {
-      if (c == '\n') flush();
-      else if (c == '\r') returned_ = true;
+      if (c == '\n')
+        flush();
+      else if (c == '\r')
+        returned_ = true;
       else {
         if (returned_) line_.clear();
         returned_ = false;
@@ -63,7 +65,12 @@ class LineSplitter {
 class Relay {
  public:
   Relay(UniqueFd socket, UniqueFd source, const LineSink& line, const AttachOptions& options)
-      : socket_(std::move(socket)), source_(std::move(source)), sink_(line), options_(options), out_(line), err_(line) {}
+      : socket_(std::move(socket)),
+        source_(std::move(source)),
+        sink_(line),
+        options_(options),
+        out_(line),
+        err_(line) {}
   Result<int> run();
 
  private:
@@ -94,7 +101,8 @@ Result<void> Relay::wait() {
   int ready = ::poll(set.data(), set.size(), std::min(options_.deadline.left_ms(), quiet_until_.left_ms()));
   if (ready < 0 && errno != EINTR) return errno_error(errno, "wait for the build");
   for (std::size_t i = 0; i < cancel_count; ++i) {
-    if (set[i].revents != 0) return Error{Code::cancelled, "the build was given up: the client has gone or the builder stops"};
+    if (set[i].revents != 0)
+      return Error{Code::cancelled, "the build was given up: the client has gone or the builder stops"};
   }
   socket_readable_ = (set[cancel_count].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
   socket_writable_ = (set[cancel_count].revents & POLLOUT) != 0;
@@ -135,7 +143,8 @@ Result<bool> Relay::take_frame() {
   if (inbound_.empty()) return false;
   auto type = static_cast<std::uint8_t>(inbound_[0]);
   std::size_t head = type == kFrameData ? 6 : 5;
-  if (type != kFrameError && type != kFrameData && type != kFrameExit) return Error{Code::internal, "the host sent an unknown frame"};
+  if (type != kFrameError && type != kFrameData && type != kFrameExit)
+    return Error{Code::internal, "the host sent an unknown frame"};
   if (inbound_.size() < head) return false;
   std::uint32_t number = number_at(inbound_, head - 4);
   if (type == kFrameExit) {

@@ -20,13 +20,18 @@ json::object done_document(const BuildOutcome& outcome) {
   json::object phases;
   for (const auto& [name, ms] : outcome.phases) phases[name] = ms;
   json::array types(outcome.process_types.begin(), outcome.process_types.end());
-  return {{"done", {{"release_id", outcome.release_id}, {"artifact_id", outcome.artifact_id}, {"process_types", types}, {"phases_ms", phases}}}};
+  return {{"done",
+           {{"release_id", outcome.release_id},
+            {"artifact_id", outcome.artifact_id},
+            {"process_types", types},
+            {"phases_ms", phases}}}};
 }
 
 void run(Pipeline& pipeline, const BuildRequest& request, UniqueFd& source, int stream, const StopSignal& stop) {
   auto line = [stream](std::string_view text) { write_line(stream, {{"line", text}}); };
-  auto outcome = pipeline.run(request, [&]() -> Result<UniqueFd> { return std::move(source); }, []() -> Result<void> { return {}; }, line,
-                              Cancel{{stream}, stop.fd()});
+  auto outcome = pipeline.run(
+      request, [&]() -> Result<UniqueFd> { return std::move(source); }, []() -> Result<void> { return {}; }, line,
+      Cancel{{stream}, stop.fd()});
   if (outcome) return write_line(stream, done_document(*outcome));
   write_line(stream, {{"error", {{"code", code_name(outcome.error().code)}, {"message", outcome.error().message}}}});
 }

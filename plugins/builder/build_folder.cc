@@ -30,7 +30,8 @@ Result<void> write_variable(const std::string& folder, const std::string& name, 
   std::string path = folder + "/" + name;
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400));
   if (!file || ::fchown(file.get(), kAppUser, kAppUser) != 0) return errno_error(errno, "write the variable " + name);
-  return write_all(file.get(), value, Deadline::none()).ok() ? Result<void>() : errno_error(EIO, "write the variable " + name);
+  return write_all(file.get(), value, Deadline::none()).ok() ? Result<void>()
+                                                             : errno_error(EIO, "write the variable " + name);
 }
 
 json::object mount(const std::string& source, const char* target, bool writeable) {
@@ -52,15 +53,20 @@ bool is_variable_name(std::string_view name) {
 Result<BuildFolder> BuildFolder::make(const BuildConfig& config, const std::string& build_id, const json::object& env) {
   BuildFolder folder(config.data_dir + "/builds/" + build_id);
   std::string app_tree = folder.slug_tree() + "/app";
-  for (const auto& [path, owner, mode] : std::initializer_list<std::tuple<std::string, uid_t, mode_t>>{
-           {folder.path_, 0, 0711}, {folder.slug_tree(), 0, 0755}, {app_tree, kAppUser, 0755},
-           {folder.path_ + "/output", kAppUser, 0755}, {folder.path_ + "/env", kAppUser, 0500}, {folder.path_ + "/cache", kAppUser, 0755}}) {
+  for (const auto& [path, owner, mode] :
+       std::initializer_list<std::tuple<std::string, uid_t, mode_t>>{{folder.path_, 0, 0711},
+                                                                     {folder.slug_tree(), 0, 0755},
+                                                                     {app_tree, kAppUser, 0755},
+                                                                     {folder.path_ + "/output", kAppUser, 0755},
+                                                                     {folder.path_ + "/env", kAppUser, 0500},
+                                                                     {folder.path_ + "/cache", kAppUser, 0755}}) {
     if (auto made = make_folder(path, owner, mode); !made) return made.error();
   }
   for (const auto& [name, value] : env) {
     if (!is_variable_name(name) || !value.is_string()) continue;
     auto text = value.get_string();
-    if (auto wrote = write_variable(folder.path_ + "/env", std::string(name), std::string(text)); !wrote) return wrote.error();
+    if (auto wrote = write_variable(folder.path_ + "/env", std::string(name), std::string(text)); !wrote)
+      return wrote.error();
   }
   return folder;
 }
@@ -72,11 +78,12 @@ BuildFolder::~BuildFolder() {
 }
 
 json::array BuildFolder::mounts(const BuildConfig& config, const std::string& app_id) const {
-  json::array mounts{mount(config.buildpacks_dir, "/buildpacks", false), mount(slug_tree() + "/app", "/tmp/build", true),
-                     mount(path_ + "/output", "/output", true), mount(path_ + "/env", "/env", false),
-                     mount(path_ + "/cache", "/cache", true)};
+  json::array mounts{mount(config.buildpacks_dir, "/buildpacks", false),
+                     mount(slug_tree() + "/app", "/tmp/build", true), mount(path_ + "/output", "/output", true),
+                     mount(path_ + "/env", "/env", false), mount(path_ + "/cache", "/cache", true)};
   std::error_code ignored;
-  if (fs::is_directory(config.cache(app_id), ignored)) mounts.push_back(mount(config.cache(app_id), "/cache.previous", false));
+  if (fs::is_directory(config.cache(app_id), ignored))
+    mounts.push_back(mount(config.cache(app_id), "/cache.previous", false));
   return mounts;
 }
 
@@ -84,7 +91,8 @@ Result<BuildResult> BuildFolder::result() const {
   std::string path = path_ + "/output/result.json";
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat about {};
-  if (!file || ::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode)) return Error{Code::internal, "the build left no result"};
+  if (!file || ::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode))
+    return Error{Code::internal, "the build left no result"};
   auto document = parse_json_object(read_to_end(file.get(), kResultBytesMax));
   if (!document) return document.error().context("result of the build");
   BuildResult result;

@@ -57,8 +57,10 @@ class Builder : public Plugin {
   }
 
   Result<void> start() override {
-    if (::access(config_.session_program.c_str(), X_OK) != 0) return errno_error(errno, "session_program " + config_.session_program);
-    if (::access((config_.buildpacks_dir + "/build/build.sh").c_str(), X_OK) != 0) return errno_error(errno, "buildpacks_dir " + config_.buildpacks_dir);
+    if (::access(config_.session_program.c_str(), X_OK) != 0)
+      return errno_error(errno, "session_program " + config_.session_program);
+    if (::access((config_.buildpacks_dir + "/build/build.sh").c_str(), X_OK) != 0)
+      return errno_error(errno, "buildpacks_dir " + config_.buildpacks_dir);
     for (const char* name : {"repos", "builds", "cache"}) {
       std::string path = config_.data_dir + "/" + name;
       if (::mkdir(path.c_str(), 0711) != 0 && errno != EEXIST) return errno_error(errno, "make " + path);
@@ -78,7 +80,8 @@ class Builder : public Plugin {
   }
 
   Result<void> health() override {
-    if (::access(config_.session_program.c_str(), X_OK) != 0) return errno_error(errno, "session_program " + config_.session_program);
+    if (::access(config_.session_program.c_str(), X_OK) != 0)
+      return errno_error(errno, "session_program " + config_.session_program);
     return {};
   }
 
@@ -104,7 +107,8 @@ class Builder : public Plugin {
   Result<void> make_host_key() {
     auto words = make_pipe();
     if (!words) return words.error();
-    auto made = Child::start({config_.session_program, "keygen", config_.data_dir + "/host_key"}, {{words->second.get(), 2}});
+    auto made =
+        Child::start({config_.session_program, "keygen", config_.data_dir + "/host_key"}, {{words->second.get(), 2}});
     words->second.reset();
     if (!made) return made.error();
     std::string said = read_to_end(words->first.get(), 2000);

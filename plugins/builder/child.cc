@@ -18,7 +18,8 @@ namespace {
 // Above every number that a child is given, so that no dup2 hits a source that is still needed.
 constexpr int kFirstFreeNumber = 64;
 
-int set_up(posix_spawn_file_actions_t& actions, const std::vector<std::pair<int, int>>& fds, std::vector<UniqueFd>& moved) {
+int set_up(posix_spawn_file_actions_t& actions, const std::vector<std::pair<int, int>>& fds,
+           std::vector<UniqueFd>& moved) {
   for (int number = 0; number <= 2; ++number) {
     if (std::none_of(fds.begin(), fds.end(), [&](const auto& pair) { return pair.second == number; })) {
       if (int failed = posix_spawn_file_actions_addopen(&actions, number, "/dev/null", O_RDWR, 0)) return failed;
@@ -58,7 +59,8 @@ Result<Child> Child::start(const std::vector<std::string>& arguments, const std:
   Child child;
   int failed = set_up(actions, fds, moved);
   if (failed == 0) failed = set_up(attributes);
-  if (failed == 0) failed = posix_spawnp(&child.pid_, values[0], &actions, &attributes, values.data(), environment.data());
+  if (failed == 0)
+    failed = posix_spawnp(&child.pid_, values[0], &actions, &attributes, values.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (failed != 0) {

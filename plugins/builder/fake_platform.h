@@ -1,4 +1,5 @@
-// The other plugins as the builder meets them: a door that answers with little, and "runs" a build job by unpacking the source.
+// The other plugins as the builder meets them: a door that answers with little, and "runs" a build job by unpacking the
+// source.
 #pragma once
 
 #include <poll.h>
@@ -31,7 +32,8 @@ class FakePlatform : public Door, public Log {
     for (auto& job : jobs_) job.join();
   }
 
-  Result<Reply> call(std::string_view interface, std::string_view method, const json::object& body, Deadline, const std::vector<int>& fds) override {
+  Result<Reply> call(std::string_view interface, std::string_view method, const json::object& body, Deadline,
+                     const std::vector<int>& fds) override {
     std::lock_guard lock(mutex_);
     if (interface == "flynn.store/1") return store(body);
     if (interface == "flynn.scheduler/1" && method == "Run") {
@@ -62,13 +64,21 @@ class FakePlatform : public Door, public Log {
   Result<Reply> store(const json::object& body) {
     auto found = keys.find(string_or(body, "key"));
     if (found == keys.end()) return Reply{{{"kv", nullptr}, {"revision", 1}}};
-    return Reply{{{"kv", {{"key", found->first}, {"value", found->second}, {"create_revision", 1}, {"mod_revision", 1}, {"version", 1}}}, {"revision", 1}}};
+    return Reply{{{"kv",
+                   {{"key", found->first},
+                    {"value", found->second},
+                    {"create_revision", 1},
+                    {"mod_revision", 1},
+                    {"version", 1}}},
+                  {"revision", 1}}};
   }
 
   Result<Reply> attach() {
     auto stream = make_stream();
     if (!stream) return stream.error();
-    jobs_.emplace_back([this, socket = stream->first.release(), mounts = mounts_, status = build_status] { run_job(UniqueFd(socket), mounts, status); });
+    jobs_.emplace_back([this, socket = stream->first.release(), mounts = mounts_, status = build_status] {
+      run_job(UniqueFd(socket), mounts, status);
+    });
     return Reply{json::object{}, std::move(stream->second)};
   }
 
@@ -89,7 +99,8 @@ class FakePlatform : public Door, public Log {
     std::ofstream out(archive, std::ios::binary);
     unsigned char head[6];
     while (read_exactly(socket.get(), reinterpret_cast<char*>(head), sizeof head)) {
-      std::size_t size = static_cast<std::size_t>(head[2]) << 24 | static_cast<std::size_t>(head[3]) << 16 | static_cast<std::size_t>(head[4]) << 8 | head[5];
+      std::size_t size = static_cast<std::size_t>(head[2]) << 24 | static_cast<std::size_t>(head[3]) << 16 |
+                         static_cast<std::size_t>(head[4]) << 8 | head[5];
       if (size == 0) break;
       std::string data(size, '\0');
       if (!read_exactly(socket.get(), data.data(), size)) return;
@@ -106,7 +117,9 @@ class FakePlatform : public Door, public Log {
     (void)write_all(socket.get(), frame, Deadline::after(5s));
   }
 
-  static Reply answer(std::int64_t status, json::value body) { return Reply{{{"status", status}, {"body", std::move(body)}}}; }
+  static Reply answer(std::int64_t status, json::value body) {
+    return Reply{{{"status", status}, {"body", std::move(body)}}};
+  }
 
   Result<Reply> controller(const std::string& method, const std::string& path, const json::object& request) {
     requests_[path] = request;
@@ -115,11 +128,17 @@ class FakePlatform : public Door, public Log {
     if (path == app + "/release") return answer(404, nullptr);
     if (path == "/artifacts") return answer(200, {{"id", "artifact" + std::to_string(++made_)}});
     if (path == "/releases") return answer(200, {{"id", "release1"}});
-    if (path == app + "/deploy") return answer(200, {{"id", "deployment1"}, {"status", "complete"}, {"finished_at", "now"}});
+    if (path == app + "/deploy")
+      return answer(200, {{"id", "deployment1"}, {"status", "complete"}, {"finished_at", "now"}});
     if (path == app + "/jobs") {
-      return answer(200, json::array{{{"uuid", "abcdef0123"}, {"release", "release1"}, {"type", "web"}, {"state", web_fails ? "down" : "up"}, {"exit_status", 7}}});
+      return answer(200, json::array{{{"uuid", "abcdef0123"},
+                                      {"release", "release1"},
+                                      {"type", "web"},
+                                      {"state", web_fails ? "down" : "up"},
+                                      {"exit_status", 7}}});
     }
-    if (path == app + "/routes") return answer(200, json::array{{{"type", "http"}, {"domain", "hello.example.org"}, {"path", "/"}}});
+    if (path == app + "/routes")
+      return answer(200, json::array{{{"type", "http"}, {"domain", "hello.example.org"}, {"path", "/"}}});
     if (method == "PUT" || method == "DELETE") return answer(200, json::object{});
     return answer(404, nullptr);
   }

@@ -59,12 +59,15 @@ std::vector<RunningBuild> Pipeline::running() const {
   return running_;
 }
 
-Result<BuildOutcome> Pipeline::run(BuildRequest request, const OpenSource& open, const CloseSource& close, const LineSink& line, const Cancel& cancel) {
+Result<BuildOutcome> Pipeline::run(BuildRequest request, const OpenSource& open, const CloseSource& close,
+                                   const LineSink& line, const Cancel& cancel) {
   {
     std::lock_guard lock(mutex_);
-    auto busy = std::find_if(running_.begin(), running_.end(), [&](const auto& build) { return build.app_id == request.app_id; });
+    auto busy = std::find_if(running_.begin(), running_.end(),
+                             [&](const auto& build) { return build.app_id == request.app_id; });
     if (busy != running_.end()) {
-      return Error{Code::conflict, "another build of this app is running (" + busy->build_id + ", since " + busy->since + "); try again when it is done"};
+      return Error{Code::conflict, "another build of this app is running (" + busy->build_id + ", since " +
+                                       busy->since + "); try again when it is done"};
     }
     running_.push_back({request.build_id, request.app_id, now_rfc3339()});
   }
@@ -74,7 +77,8 @@ Result<BuildOutcome> Pipeline::run(BuildRequest request, const OpenSource& open,
   return outcome;
 }
 
-Result<BuildOutcome> Pipeline::build(BuildRequest& request, const OpenSource& open, const CloseSource& close, const LineSink& line, const Cancel& cancel) {
+Result<BuildOutcome> Pipeline::build(BuildRequest& request, const OpenSource& open, const CloseSource& close,
+                                     const LineSink& line, const Cancel& cancel) {
   PlatformApi api(door_);
   Stopwatch watch;
   auto lap = [&](const char* name) { request.phases.emplace_back(name, watch.lap_ms()); };
@@ -88,7 +92,15 @@ Result<BuildOutcome> Pipeline::build(BuildRequest& request, const OpenSource& op
   auto run_layers = api.stack("run");
   if (!run_layers) return run_layers.error();
 
-  NewRelease wanted{request.app_id, string_or(**app, "name"), request.rev, request.branch, previous->value_or(json::object{}), {}, {}, {}, *run_layers};
+  NewRelease wanted{request.app_id,
+                    string_or(**app, "name"),
+                    request.rev,
+                    request.branch,
+                    previous->value_or(json::object{}),
+                    {},
+                    {},
+                    {},
+                    *run_layers};
   wanted.env = merged_env(wanted.previous, request.env);
   auto folder = BuildFolder::make(config_, request.build_id, wanted.env);
   if (!folder) return folder.error();
@@ -99,7 +111,8 @@ Result<BuildOutcome> Pipeline::build(BuildRequest& request, const OpenSource& op
   BuildJob job{request.app_id, request.rev, string_or(wanted.previous, "id"), *build_layers};
   auto built = run_build_job(api, config_, job, *folder, std::move(*source), line, options);
   // A source that broke off is the reason for whatever the build made of it.
-  if (auto whole = close(); !whole && (built || built.error().code != Code::cancelled)) return whole.error().context("export the source");
+  if (auto whole = close(); !whole && (built || built.error().code != Code::cancelled))
+    return whole.error().context("export the source");
   if (!built) return built.error().context("Build failed");
   auto result = folder->result();
   if (!result) return result.error();
@@ -121,7 +134,8 @@ Result<BuildOutcome> Pipeline::build(BuildRequest& request, const OpenSource& op
   auto made = maker.create(wanted);
   if (!made) return made.error();
   lap("release");
-  if (auto kept = folder->keep_cache(config_, request.app_id); !kept) line(" !     " + kept.error().message + " (the next build begins with the older cache)");
+  if (auto kept = folder->keep_cache(config_, request.app_id); !kept)
+    line(" !     " + kept.error().message + " (the next build begins with the older cache)");
   if (auto deployed = maker.deploy(wanted, made->release_id); !deployed) return deployed.error();
   lap("deploy");
   line("=====> Application deployed");

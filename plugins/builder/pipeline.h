@@ -42,11 +42,13 @@ class Pipeline {
   Pipeline(Door& door, BuildConfig config) : door_(door), config_(std::move(config)) {}
 
   /// Everything half made is removed when it fails. The last lines say where the app is and how long each phase took.
-  Result<BuildOutcome> run(BuildRequest request, const OpenSource& open, const CloseSource& close, const LineSink& line, const Cancel& cancel);
+  Result<BuildOutcome> run(BuildRequest request, const OpenSource& open, const CloseSource& close, const LineSink& line,
+                           const Cancel& cancel);
   std::vector<RunningBuild> running() const;
 
  private:
-  Result<BuildOutcome> build(BuildRequest& request, const OpenSource& open, const CloseSource& close, const LineSink& line, const Cancel& cancel);
+  Result<BuildOutcome> build(BuildRequest& request, const OpenSource& open, const CloseSource& close,
+                             const LineSink& line, const Cancel& cancel);
 
   Door& door_;
   BuildConfig config_;

@@ -15,11 +15,16 @@ constexpr auto kLogTime = 3s;
 
 Code code_of(std::int64_t status) {
   switch (status) {
-    case 400: return Code::invalid_argument;
-    case 404: return Code::not_found;
-    case 409: return Code::conflict;
-    case 503: return Code::unavailable;
-    default: return Code::internal;
+    case 400:
+      return Code::invalid_argument;
+    case 404:
+      return Code::not_found;
+    case 409:
+      return Code::conflict;
+    case 503:
+      return Code::unavailable;
+    default:
+      return Code::internal;
   }
 }
 
@@ -60,7 +65,8 @@ Result<json::array> PlatformApi::stack(std::string_view name) {
   const json::object* stacks = document != nullptr ? find_object(*document, "stacks") : nullptr;
   const json::array* layers = stacks != nullptr ? find_array(*stacks, name) : nullptr;
   if (layers == nullptr || layers->empty()) {
-    return Error{Code::failed_precondition, "the cluster has no stack '" + std::string(name) + "'; bootstrap it with stacks/build"};
+    return Error{Code::failed_precondition,
+                 "the cluster has no stack '" + std::string(name) + "'; bootstrap it with stacks/build"};
   }
   return *layers;
 }

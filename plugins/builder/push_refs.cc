@@ -14,7 +14,8 @@ bool is_object_id(std::string_view text) {
 Result<DeployRef> choose_ref(const json::array& refs) {
   std::optional<DeployRef> chosen;
   for (const json::value& ref : refs) {
-    if (!ref.is_array() || ref.get_array().size() != 3) return Error{Code::invalid_argument, "the push is not understood"};
+    if (!ref.is_array() || ref.get_array().size() != 3)
+      return Error{Code::invalid_argument, "the push is not understood"};
     for (const json::value& word : ref.get_array()) {
       if (!word.is_string()) return Error{Code::invalid_argument, "the push is not understood"};
     }
@@ -25,7 +26,10 @@ Result<DeployRef> choose_ref(const json::array& refs) {
     if (chosen) return Error{Code::invalid_argument, "Push master or main, not both: each is deployed."};
     chosen = DeployRef{commit, name.substr(sizeof("refs/heads/") - 1)};
   }
-  if (!chosen) return Error{Code::invalid_argument, "The push must include a change to the master branch to be deployed (or main): git push flynn HEAD:master"};
+  if (!chosen)
+    return Error{
+        Code::invalid_argument,
+        "The push must include a change to the master branch to be deployed (or main): git push flynn HEAD:master"};
   return *chosen;
 }
 

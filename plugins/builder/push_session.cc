@@ -27,16 +27,21 @@ std::string hex(const unsigned char* data, unsigned size) {
 
 // The store's key name of a public key: hex MD5 of the blob, as old `ssh-keygen -l` prints it, without colons.
 Result<std::string> fingerprint_of(const std::string& base64) {
-  if (base64.empty() || base64.size() > kKeyBytesMax || base64.size() % 4 != 0) return Error{Code::invalid_argument, "bad key"};
+  if (base64.empty() || base64.size() > kKeyBytesMax || base64.size() % 4 != 0)
+    return Error{Code::invalid_argument, "bad key"};
   std::vector<unsigned char> blob(base64.size());
-  int size = EVP_DecodeBlock(blob.data(), reinterpret_cast<const unsigned char*>(base64.data()), static_cast<int>(base64.size()));
+  int size = EVP_DecodeBlock(blob.data(), reinterpret_cast<const unsigned char*>(base64.data()),
+                             static_cast<int>(base64.size()));
   if (size <= 0) return Error{Code::invalid_argument, "bad key"};
   std::size_t length = static_cast<std::size_t>(size);
-  if (base64.ends_with("==")) length -= 2;
-  else if (base64.ends_with('=')) length -= 1;
+  if (base64.ends_with("=="))
+    length -= 2;
+  else if (base64.ends_with('='))
+    length -= 1;
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned digest_size = 0;
-  if (EVP_Digest(blob.data(), length, digest, &digest_size, EVP_md5(), nullptr) != 1) return Error{Code::internal, "MD5 is not to be had"};
+  if (EVP_Digest(blob.data(), length, digest, &digest_size, EVP_md5(), nullptr) != 1)
+    return Error{Code::internal, "MD5 is not to be had"};
   return hex(digest, digest_size);
 }
 
@@ -52,7 +57,8 @@ std::string blob_of(const std::string& line) {
 
 bool is_incoming_folder(const std::string& name) {
   return !name.empty() && name.front() != '.' && name.size() < 100 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string::npos;
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+             std::string::npos;
 }
 
 }  // namespace
@@ -60,8 +66,9 @@ bool is_incoming_folder(const std::string& name) {
 Result<void> PushSession::start_process(UniqueFd connection) {
   auto pair = make_message_pair();
   if (!pair) return pair.error();
-  auto started = Child::start({config_.session_program, "ssh", config_.data_dir + "/host_key", std::to_string(config_.git_uid)},
-                              {{connection.get(), 3}, {pair->second.get(), 4}});
+  auto started =
+      Child::start({config_.session_program, "ssh", config_.data_dir + "/host_key", std::to_string(config_.git_uid)},
+                   {{connection.get(), 3}, {pair->second.get(), 4}});
   if (!started) return started.error();
   process_ = std::move(*started);
   control_ = std::move(pair->first);
@@ -74,7 +81,10 @@ void PushSession::serve(UniqueFd connection) {
     return;
   }
   while (!stop_.asked()) {
-    pollfd set[] = {{control_.get(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}, {hook_.get(), POLLIN, 0}, {git_.running() ? git_.fd() : -1, POLLIN, 0}};
+    pollfd set[] = {{control_.get(), POLLIN, 0},
+                    {stop_.fd(), POLLIN, 0},
+                    {hook_.get(), POLLIN, 0},
+                    {git_.running() ? git_.fd() : -1, POLLIN, 0}};
     if (::poll(set, 4, -1) < 0) continue;
     if (set[1].revents != 0) break;
     if (set[0].revents != 0) {
@@ -111,8 +121,10 @@ Result<void> PushSession::answer_key(const std::string& blob) {
   bool allowed = false;
   if (fingerprint) {
     auto known = StoreClient(door_).get("keys/" + *fingerprint);
-    if (!known) log_.error("key_lookup_failed", {{"error", known.error().message}});
-    else if (*known && (*known)->value.is_object()) allowed = blob_of(string_or((*known)->value.get_object(), "key")) == blob;
+    if (!known)
+      log_.error("key_lookup_failed", {{"error", known.error().message}});
+    else if (*known && (*known)->value.is_object())
+      allowed = blob_of(string_or((*known)->value.get_object(), "key")) == blob;
   }
   if (!allowed) log_.info("key_refused", {{"fingerprint", fingerprint.value_or("")}});
   return send_message(control_.get(), {{"allowed", allowed}, {"fingerprint", fingerprint.value_or("")}});
@@ -128,7 +140,8 @@ Result<std::string> PushSession::find_app(const std::string& name) {
   auto entry = store.get("app-names/" + name);
   if (!entry) return entry.error().context("look up the app");
   std::string id = *entry && (*entry)->value.is_object() ? string_or((*entry)->value.get_object(), "app_id") : "";
-  if (!is_uuid(id)) return Error{Code::not_found, "Unknown app \"" + name + "\". Create it first: flynn create " + name};
+  if (!is_uuid(id))
+    return Error{Code::not_found, "Unknown app \"" + name + "\". Create it first: flynn create " + name};
   return id;
 }
 
@@ -146,8 +159,10 @@ Result<void> PushSession::start_receive(const std::string& name, const std::stri
     if (!*pipe) return pipe->error();
   }
   if (!hook) return hook.error();
-  auto git = Child::start({config_.session_program, "receive", *repository, std::to_string(config_.git_uid), std::to_string(config_.push_bytes_max)},
-                          {{in->first.get(), 0}, {out->second.get(), 1}, {err->second.get(), 2}, {hook->second.get(), 3}});
+  auto git =
+      Child::start({config_.session_program, "receive", *repository, std::to_string(config_.git_uid),
+                    std::to_string(config_.push_bytes_max)},
+                   {{in->first.get(), 0}, {out->second.get(), 1}, {err->second.get(), 2}, {hook->second.get(), 3}});
   if (!git) return git.error();
   git_ = std::move(*git);
   hook_ = std::move(hook->first);
@@ -173,9 +188,12 @@ void PushSession::answer_hook(const json::object& push) {
   (void)send_message(hook_.get(), {{"exit", built ? 0 : 1}});
 }
 
-Result<BuildOutcome> PushSession::build_push(const std::string& commit, const std::string& branch, const std::string& quarantine) {
-  if (!quarantine.empty() && !is_incoming_folder(quarantine)) return Error{Code::invalid_argument, "git named no folder of new objects"};
-  auto received = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - receive_start_);
+Result<BuildOutcome> PushSession::build_push(const std::string& commit, const std::string& branch,
+                                             const std::string& quarantine) {
+  if (!quarantine.empty() && !is_incoming_folder(quarantine))
+    return Error{Code::invalid_argument, "git named no folder of new objects"};
+  auto received =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - receive_start_);
   BuildRequest request{new_uuid(), app_id_, commit, branch, {}, {{"receive", received.count()}}};
   Child exporter;
   UniqueFd words;
@@ -183,7 +201,8 @@ Result<BuildOutcome> PushSession::build_push(const std::string& commit, const st
     auto source = make_pipe(), errors = make_pipe();
     if (!source) return source.error();
     if (!errors) return errors.error();
-    auto started = Child::start({config_.session_program, "export", config_.repository(app_id_), quarantine, commit, std::to_string(config_.git_uid)},
+    auto started = Child::start({config_.session_program, "export", config_.repository(app_id_), quarantine, commit,
+                                 std::to_string(config_.git_uid)},
                                 {{source->second.get(), 1}, {errors->second.get(), 2}});
     if (!started) return started.error();
     exporter = std::move(*started);
@@ -197,11 +216,13 @@ Result<BuildOutcome> PushSession::build_push(const std::string& commit, const st
     if (*status != 0) return Error{Code::internal, said};
     auto report = parse_json_object(said);
     if (report && int_or(*report, "submodules") > 0) {
-      print(" !     " + std::to_string(int_or(*report, "submodules")) + " submodule(s) are not part of the push and were left out");
+      print(" !     " + std::to_string(int_or(*report, "submodules")) +
+            " submodule(s) are not part of the push and were left out");
     }
     return {};
   };
-  return pipeline_.run(std::move(request), open, close, [this](std::string_view line) { print(line); }, cancel());
+  return pipeline_.run(
+      std::move(request), open, close, [this](std::string_view line) { print(line); }, cancel());
 }
 
 }  // namespace flynn::builder

@@ -38,7 +38,8 @@ class PushTest : public ::testing::Test {
     config_.session_program = FLYNN_SESSION_PROGRAM;
     config_.push_bytes_max = 1 << 26;
     config_.deploy_timeout = 20s;
-    for (const char* folder : {"data", "data/repos", "data/builds", "data/cache"}) fs::create_directory(top_ + "/" + folder);
+    for (const char* folder : {"data", "data/repos", "data/builds", "data/cache"})
+      fs::create_directory(top_ + "/" + folder);
     // As the core makes it: nobody else may walk in.
     ::chmod(config_.data_dir.c_str(), 0700);
     ASSERT_EQ(run({config_.session_program, "keygen", config_.data_dir + "/host_key"}).status, 0);
@@ -83,9 +84,18 @@ class PushTest : public ::testing::Test {
 
   std::string work() const { return top_ + "/work"; }
   Ran git(std::vector<std::string> arguments) {
-    std::vector<std::string> all{"git", "-C", work(), "-c", "user.name=t", "-c", "user.email=t@example.org", "-c",
-                                 "core.sshCommand=ssh -F none -i " + top_ + "/id -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no "
-                                 "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -p " + port_};
+    std::vector<std::string> all{"git",
+                                 "-C",
+                                 work(),
+                                 "-c",
+                                 "user.name=t",
+                                 "-c",
+                                 "user.email=t@example.org",
+                                 "-c",
+                                 "core.sshCommand=ssh -F none -i " + top_ +
+                                     "/id -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no "
+                                     "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -p " +
+                                     port_};
     all.insert(all.end(), arguments.begin(), arguments.end());
     return run(all);
   }
@@ -105,7 +115,10 @@ class PushTest : public ::testing::Test {
   Ran push(const std::string& refs = "HEAD:refs/heads/master", const std::string& app = "hello") {
     return git({"push", "ssh://git@127.0.0.1/" + app + ".git", refs});
   }
-  std::size_t builds_left() { return static_cast<std::size_t>(std::distance(fs::directory_iterator(top_ + "/data/builds"), fs::directory_iterator())); }
+  std::size_t builds_left() {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(top_ + "/data/builds"), fs::directory_iterator()));
+  }
 
   std::string top_, port_, key_;
   BuildConfig config_;
@@ -118,7 +131,8 @@ TEST_F(PushTest, DeploysAPushToMaster) {
   Ran pushed = push();
 
   EXPECT_EQ(pushed.status, 0) << pushed.output;
-  for (const char* text : {"Fake app detected", "=====> Initial web job started", "=====> Application deployed", "release1", "http://hello.example.org", "Timing: receive"}) {
+  for (const char* text : {"Fake app detected", "=====> Initial web job started", "=====> Application deployed",
+                           "release1", "http://hello.example.org", "Timing: receive"}) {
     EXPECT_NE(pushed.output.find(text), std::string::npos) << text << "\n" << pushed.output;
   }
   EXPECT_EQ(platform_.blobs.size(), 1u);
@@ -171,7 +185,8 @@ TEST_F(PushTest, SaysHowToCreateAnUnknownApp) {
 TEST_F(PushTest, RefusesAnotherBranchAndADeletion) {
   Ran other = push("HEAD:refs/heads/feature");
   EXPECT_NE(other.status, 0);
-  EXPECT_NE(other.output.find("The push must include a change to the master branch"), std::string::npos) << other.output;
+  EXPECT_NE(other.output.find("The push must include a change to the master branch"), std::string::npos)
+      << other.output;
   ASSERT_EQ(push().status, 0);
 
   Ran deletion = push(":refs/heads/master");
@@ -198,12 +213,15 @@ TEST_F(PushTest, AFirstWebJobThatEndsFailsThePush) {
   Ran pushed = push();
 
   EXPECT_NE(pushed.status, 0);
-  EXPECT_NE(pushed.output.find("Initial web job failed to start: web job abcdef01 ended: exit status 7"), std::string::npos) << pushed.output;
+  EXPECT_NE(pushed.output.find("Initial web job failed to start: web job abcdef01 ended: exit status 7"),
+            std::string::npos)
+      << pushed.output;
 }
 
 TEST_F(PushTest, OffersNoShellAndNoFetch) {
-  Ran shell = run({"ssh", "-F", "none", "-i", top_ + "/id", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                   "-o", "LogLevel=ERROR", "-p", port_, "127.0.0.1", "cat /etc/passwd"});
+  Ran shell =
+      run({"ssh", "-F", "none", "-i", top_ + "/id", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o",
+           "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-p", port_, "127.0.0.1", "cat /etc/passwd"});
 
   EXPECT_NE(shell.status, 0);
   EXPECT_NE(shell.output.find("Only `git push` is supported"), std::string::npos) << shell.output;

@@ -14,10 +14,13 @@ json::object image_manifest(const json::array& layers) {
   for (const json::value& layer : layers) {
     if (!layer.is_object()) continue;
     std::string id = string_or(layer.get_object(), "id");
-    described.push_back({{"id", id}, {"type", "application/vnd.flynn.image.squashfs.v1"},
-                         {"length", int_or(layer.get_object(), "length")}, {"hashes", {{"sha512_256", id}}}});
+    described.push_back({{"id", id},
+                         {"type", "application/vnd.flynn.image.squashfs.v1"},
+                         {"length", int_or(layer.get_object(), "length")},
+                         {"hashes", {{"sha512_256", id}}}});
   }
-  return {{"_type", "application/vnd.flynn.image.manifest.v1+json"}, {"meta", json::object{}},
+  return {{"_type", "application/vnd.flynn.image.manifest.v1+json"},
+          {"meta", json::object{}},
           {"entrypoints", {{"_default", {{"env", {{"HOME", "/app"}}}, {"cwd", "/app"}, {"uid", 5000}, {"gid", 5000}}}}},
           {"rootfs", {{{"platform", {{"architecture", "amd64"}, {"os", "linux"}}}, {"layers", std::move(described)}}}}};
 }
@@ -26,14 +29,18 @@ bool is_web(std::string_view type) { return type == "web" || type.ends_with("-we
 
 json::array web_ports(const std::string& app_name, const std::string& type) {
   std::string service = app_name + "-" + type;
-  std::transform(service.begin(), service.end(), service.begin(), [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
-  return {{{"port", 8080}, {"proto", "tcp"},
-           {"service", {{"name", service}, {"create", true}, {"check", {{"type", "tcp"}, {"interval", kCheckIntervalNs}}}}}}};
+  std::transform(service.begin(), service.end(), service.begin(),
+                 [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
+  return {{{"port", 8080},
+           {"proto", "tcp"},
+           {"service",
+            {{"name", service}, {"create", true}, {"check", {{"type", "tcp"}, {"interval", kCheckIntervalNs}}}}}}};
 }
 
 }  // namespace
 
-json::object release_processes(const std::string& app_name, const std::vector<std::string>& types, const json::object& previous) {
+json::object release_processes(const std::string& app_name, const std::vector<std::string>& types,
+                               const json::object& previous) {
   const json::object* known = find_object(previous, "processes");
   json::object processes;
   for (const std::string& type : types) {
@@ -50,7 +57,8 @@ json::object release_processes(const std::string& app_name, const std::vector<st
 }
 
 Result<std::string> ReleaseMaker::artifact(const std::string& uri, const json::array& layers, json::object meta) {
-  auto made = api_.post("/artifacts", {{"type", "flynn"}, {"uri", uri}, {"manifest", image_manifest(layers)}, {"meta", std::move(meta)}});
+  auto made = api_.post(
+      "/artifacts", {{"type", "flynn"}, {"uri", uri}, {"manifest", image_manifest(layers)}, {"meta", std::move(meta)}});
   if (!made) return made.error();
   return require_string(*made, "id");
 }
@@ -75,8 +83,12 @@ Result<MadeRelease> ReleaseMaker::create(const NewRelease& wanted) {
   meta["git.commit"] = wanted.rev;
   if (!wanted.branch.empty()) meta["git.branch"] = wanted.branch;
   meta["slugrunner.stack"] = "flynn-12";
-  auto release = api_.post("/releases", {{"app_id", wanted.app_id}, {"artifacts", {*run, *slug}}, {"env", wanted.env}, {"meta", std::move(meta)},
-                                         {"processes", release_processes(wanted.app_name, wanted.process_types, wanted.previous)}});
+  auto release = api_.post("/releases",
+                           {{"app_id", wanted.app_id},
+                            {"artifacts", {*run, *slug}},
+                            {"env", wanted.env},
+                            {"meta", std::move(meta)},
+                            {"processes", release_processes(wanted.app_name, wanted.process_types, wanted.previous)}});
   if (!release) return release.error().context("create the release");
   auto id = require_string(*release, "id");
   if (!id) return id.error();
@@ -116,29 +128,36 @@ std::string ReleaseMaker::explain_failure(const std::string& app_id, const std::
   return {};
 }
 
-Result<void> ReleaseMaker::wait_for_deployment(const std::string& app_id, const std::string& release_id, json::object deployment) {
+Result<void> ReleaseMaker::wait_for_deployment(const std::string& app_id, const std::string& release_id,
+                                               json::object deployment) {
   std::string path = "/deployments/" + string_or(deployment, "id");
   for (Deadline deadline = Deadline::after(config_.deploy_timeout);;) {
     std::string status = string_or(deployment, "status");
     if (status == "failed") {
       std::string why = explain_failure(app_id, release_id);
-      return Error{Code::failed_precondition, "Error deploying app release: " + (why.empty() ? "the deployment failed" : why)};
+      return Error{Code::failed_precondition,
+                   "Error deploying app release: " + (why.empty() ? "the deployment failed" : why)};
     }
     if (status == "complete" || !string_or(deployment, "finished_at").empty()) return {};
-    if (deadline.passed()) return Error{Code::deadline_exceeded, "Error deploying app release: not finished in time; see `flynn ps` and `flynn log`"};
+    if (deadline.passed())
+      return Error{Code::deadline_exceeded,
+                   "Error deploying app release: not finished in time; see `flynn ps` and `flynn log`"};
     if (cancel_.wait(kPollMs)) return Error{Code::cancelled, "the client has gone; the deployment goes on"};
     (void)watch_jobs(app_id, release_id);
     auto now = api_.find(path);
-    if (now && *now) deployment = std::move(**now);
-    else if (!now && now.error().code != Code::unavailable) return now.error();
+    if (now && *now)
+      deployment = std::move(**now);
+    else if (!now && now.error().code != Code::unavailable)
+      return now.error();
   }
 }
 
 Result<void> ReleaseMaker::start_first_web(const std::string& app_id, const std::string& release_id) {
   line_("=====> Scaling initial release to web=1");
   line_("-----> Waiting for initial web job to start...");
-  auto scaled = api_.controller("PUT", "/apps/" + app_id + "/scale/" + release_id,
-                                json::object{{"app", app_id}, {"release", release_id}, {"state", "pending"}, {"new_processes", {{"web", 1}}}});
+  auto scaled = api_.controller(
+      "PUT", "/apps/" + app_id + "/scale/" + release_id,
+      json::object{{"app", app_id}, {"release", release_id}, {"state", "pending"}, {"new_processes", {{"web", 1}}}});
   if (!scaled) return scaled.error().context("scale to web=1");
   auto give_up = [&](Code code, const std::string& why) -> Result<void> {
     (void)api_.controller("DELETE", "/apps/" + app_id + "/formations/" + release_id);
@@ -168,7 +187,8 @@ Result<void> ReleaseMaker::deploy(const NewRelease& wanted, const std::string& r
   auto deployment = api_.post("/apps/" + wanted.app_id + "/deploy", {{"id", release_id}});
   if (!deployment) return deployment.error().context("Error deploying app release");
   if (auto done = wait_for_deployment(wanted.app_id, release_id, std::move(*deployment)); !done) return done;
-  bool has_web = std::find(wanted.process_types.begin(), wanted.process_types.end(), "web") != wanted.process_types.end();
+  bool has_web =
+      std::find(wanted.process_types.begin(), wanted.process_types.end(), "web") != wanted.process_types.end();
   return first && has_web ? start_first_web(wanted.app_id, release_id) : Result<void>();
 }
 

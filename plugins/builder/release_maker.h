@@ -23,7 +23,8 @@ struct MadeRelease {
 };
 
 /// The process types of a release: what the previous one said of a type is kept. Pure.
-json::object release_processes(const std::string& app_name, const std::vector<std::string>& types, const json::object& previous);
+json::object release_processes(const std::string& app_name, const std::vector<std::string>& types,
+                               const json::object& previous);
 
 /// Thread: [any]. Borrows everything.
 class ReleaseMaker {

@@ -45,16 +45,39 @@ Result<Slug> pack_slug(const std::string& tree, const std::string& file, std::in
   auto words = make_pipe();
   if (!words) return words.error();
   std::string stamp = std::to_string(time);
-  auto packer = Child::start({"mksquashfs", tree, file, "-noappend", "-comp", "zstd", "-Xcompression-level", "3", "-all-time", stamp,
-                              "-root-time", stamp, "-mkfs-time", stamp, "-force-uid", "5000", "-force-gid", "5000", "-root-mode", "755",
-                              "-no-xattrs", "-no-progress", "-quiet", "-processors", "2"},
+  auto packer = Child::start({"mksquashfs",
+                              tree,
+                              file,
+                              "-noappend",
+                              "-comp",
+                              "zstd",
+                              "-Xcompression-level",
+                              "3",
+                              "-all-time",
+                              stamp,
+                              "-root-time",
+                              stamp,
+                              "-mkfs-time",
+                              stamp,
+                              "-force-uid",
+                              "5000",
+                              "-force-gid",
+                              "5000",
+                              "-root-mode",
+                              "755",
+                              "-no-xattrs",
+                              "-no-progress",
+                              "-quiet",
+                              "-processors",
+                              "2"},
                              {{words->second.get(), 1}, {words->second.get(), 2}});
   words->second.reset();
   if (!packer) return packer.error();
   std::string said = read_to_end(words->first.get(), kWordsBytesMax);
   auto status = packer->wait(deadline);
   if (!status) return status.error().context("mksquashfs");
-  if (*status != 0) return Error{Code::internal, "mksquashfs failed (exit status " + std::to_string(*status) + "): " + said};
+  if (*status != 0)
+    return Error{Code::internal, "mksquashfs failed (exit status " + std::to_string(*status) + "): " + said};
   return digest_file(file);
 }
 

@@ -2,7 +2,9 @@
 
 namespace flynn::controller {
 
-HttpResponse json_answer(const json::value& body) { return {200, "application/json; charset=utf-8", json::serialize(body), {}, nullptr}; }
+HttpResponse json_answer(const json::value& body) {
+  return {200, "application/json; charset=utf-8", json::serialize(body), {}, nullptr};
+}
 
 HttpResponse empty_answer() { return {200, "", "", {}, nullptr}; }
 

@@ -19,7 +19,8 @@ HttpResponse preflight(const HttpRequest& request) {
   HttpResponse response = empty_answer();
   allow_origin(request, response);
   response.headers.emplace_back("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
-  response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Accept, Content-Type, If-Match, If-None-Match, Last-Event-Id");
+  response.headers.emplace_back("Access-Control-Allow-Headers",
+                                "Authorization, Accept, Content-Type, If-Match, If-None-Match, Last-Event-Id");
   return response;
 }
 

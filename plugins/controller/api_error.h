@@ -3,12 +3,11 @@
 /// The wire's rules (a 404 without a body, `retry` only where repeating is safe) are kept here and nowhere else.
 #pragma once
 
+#include <boost/json/value.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
-
-#include <boost/json/value.hpp>
 
 namespace flynn::controller {
 
@@ -34,8 +33,8 @@ ApiError unauthorized();
 template <class T>
 class [[nodiscard]] Outcome {
  public:
-  Outcome(T value) : state_(std::in_place_index<0>, std::move(value)) {}            // NOLINT: meant to be implicit
-  Outcome(ApiError error) : state_(std::in_place_index<1>, std::move(error)) {}     // NOLINT
+  Outcome(T value) : state_(std::in_place_index<0>, std::move(value)) {}         // NOLINT: meant to be implicit
+  Outcome(ApiError error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
   explicit operator bool() const { return state_.index() == 0; }
   T& operator*() { return std::get<0>(state_); }
   const T& operator*() const { return std::get<0>(state_); }

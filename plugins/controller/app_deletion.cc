@@ -20,7 +20,9 @@ struct Deleted {
 
 Verdict stop_jobs(Context& context, const std::string& app_id) {
   Change change;
-  change.remove(deploying_key(app_id)).remove_prefix("formations/" + app_id + "/").remove_prefix(note_key("scaling", app_id + "/"));
+  change.remove(deploying_key(app_id))
+      .remove_prefix("formations/" + app_id + "/")
+      .remove_prefix(note_key("scaling", app_id + "/"));
   if (Verdict bad = context.store.must_commit(change)) return bad;
   context.kick();
   for (const json::object& job : context.jobs.of_app(app_id)) {
@@ -54,12 +56,15 @@ Outcome<Deleted> delete_parts(Context& context, const std::string& app_id) {
   if (!resources) return resources.error();
   out.resources = std::move(*resources);
   auto logs = context.door.call("flynn.logs/1", "Delete", {{"app_id", app_id}});
-  if (!logs && logs.error().code != Code::not_found) context.log.warn("log_not_deleted", {{"app", app_id}, {"error", logs.error().message}});
+  if (!logs && logs.error().code != Code::not_found)
+    context.log.warn("log_not_deleted", {{"app", app_id}, {"error", logs.error().message}});
   return out;
 }
 
 json::object deletion_data(const std::string& app_id, const Deleted& deleted, const std::string& error) {
-  json::object report{{"app", app_id}, {"deleted_routes", deleted.routes}, {"deleted_resources", deleted.resources},
+  json::object report{{"app", app_id},
+                      {"deleted_routes", deleted.routes},
+                      {"deleted_resources", deleted.resources},
                       {"deleted_releases", deleted.releases}};
   return {{"app_deletion", std::move(report)}, {"error", error}};
 }

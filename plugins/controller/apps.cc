@@ -10,12 +10,15 @@
 namespace flynn::controller {
 namespace {
 
-constexpr std::array<const char*, 16> kFirst = {"amber", "bold", "calm", "crisp", "dusty", "eager", "fresh", "gentle",
-                                                "happy", "ivory", "jolly", "kind", "lively", "mellow", "noble", "quiet"};
-constexpr std::array<const char*, 16> kSecond = {"autumn", "breeze", "canyon", "dawn", "ember", "forest", "garden", "harbor",
-                                                 "island", "jungle", "lagoon", "meadow", "ocean", "prairie", "river", "summit"};
-constexpr std::array<const char*, 16> kThird = {"badger", "crane", "dolphin", "eagle", "falcon", "gecko", "heron", "ibex",
-                                                "jaguar", "koala", "lynx", "marten", "otter", "panda", "raven", "tiger"};
+constexpr std::array<const char*, 16> kFirst = {"amber",  "bold",   "calm",  "crisp", "dusty", "eager",
+                                                "fresh",  "gentle", "happy", "ivory", "jolly", "kind",
+                                                "lively", "mellow", "noble", "quiet"};
+constexpr std::array<const char*, 16> kSecond = {"autumn", "breeze",  "canyon", "dawn",   "ember",  "forest",
+                                                 "garden", "harbor",  "island", "jungle", "lagoon", "meadow",
+                                                 "ocean",  "prairie", "river",  "summit"};
+constexpr std::array<const char*, 16> kThird = {"badger", "crane", "dolphin", "eagle", "falcon", "gecko",
+                                                "heron",  "ibex",  "jaguar",  "koala", "lynx",   "marten",
+                                                "otter",  "panda", "raven",   "tiger"};
 
 std::string random_name() {
   std::random_device source;
@@ -25,7 +28,8 @@ std::string random_name() {
 
 Verdict check_app(const json::object& app) {
   std::string name = text_of(app, "name");
-  if (!is_app_name(name)) return validation("name", "is invalid: use 1 to 100 of a-z, 0-9 and single dashes between them");
+  if (!is_app_name(name))
+    return validation("name", "is invalid: use 1 to 100 of a-z, 0-9 and single dashes between them");
   std::string strategy = text_of(app, "strategy");
   if (!is_strategy(strategy)) return validation("strategy", "\"" + strategy + "\" is unknown");
   if (number_of(app, "deploy_timeout") < 1) return validation("deploy_timeout", "must be at least 1 second");
@@ -41,7 +45,8 @@ json::object new_app(const json::object& asked) {
   return {{"id", canonical_uuid(text_of(asked, "id")).value_or(new_uuid())},
           {"name", name.empty() ? random_name() : name},
           {"meta", std::move(meta)},
-          {"strategy", member(asked, "strategy") && !text_of(asked, "strategy").empty() ? text_of(asked, "strategy") : "all-at-once"},
+          {"strategy", member(asked, "strategy") && !text_of(asked, "strategy").empty() ? text_of(asked, "strategy")
+                                                                                        : "all-at-once"},
           {"deploy_timeout", timeout > 0 ? timeout : 120},
           {"created_at", now},
           {"updated_at", now}};
@@ -109,7 +114,8 @@ Verdict store_new_app(Context& context, const json::object& app) {
   bool system = text_of(object_of(app, "meta"), "flynn-system-app") == "true";
   if (system || context.settings.domain.empty()) return std::nullopt;
   // Its own transaction: an app whose default route is taken is still an app.
-  json::object route{{"domain", name + "." + context.settings.domain}, {"service", name + "-web"}, {"drain_backends", true}};
+  json::object route{
+      {"domain", name + "." + context.settings.domain}, {"service", name + "-web"}, {"drain_backends", true}};
   auto added = add_http_route(context, id, route);
   if (!added) context.log.warn("default_route_not_added", {{"app", id}, {"error", added.error().message}});
   return std::nullopt;

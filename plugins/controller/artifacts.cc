@@ -26,10 +26,13 @@ Outcome<json::object> new_artifact(const json::object& asked) {
   std::string uri = text_of(asked, "uri");
   if (type != "flynn" && type != "docker" && type != "file") return validation("type", "must be flynn, docker or file");
   if (uri.empty() || uri.size() > 2048) return validation("uri", "must be set, with at most 2048 bytes");
-  if (type == "flynn" && member(asked, "manifest") == nullptr) return validation("manifest", "must be set for artifacts of type flynn");
+  if (type == "flynn" && member(asked, "manifest") == nullptr)
+    return validation("manifest", "must be set for artifacts of type flynn");
   json::object manifest = object_of(asked, "manifest");
   if (Verdict bad = check_manifest(manifest)) return *bad;
-  json::object artifact{{"id", canonical_uuid(text_of(asked, "id")).value_or(new_uuid())}, {"type", type}, {"uri", uri},
+  json::object artifact{{"id", canonical_uuid(text_of(asked, "id")).value_or(new_uuid())},
+                        {"type", type},
+                        {"uri", uri},
                         {"meta", object_of(asked, "meta")}};
   if (!manifest.empty()) artifact["manifest"] = std::move(manifest);
   for (const char* name : {"hashes", "size", "layer_url_template"}) {
@@ -45,7 +48,8 @@ Outcome<HttpResponse> create_artifact(Context& context, const HttpRequest& reque
   auto artifact = new_artifact(*asked);
   if (!artifact) return artifact.error();
   std::string id = text_of(*artifact, "id");
-  std::string index = note_key("artifact-uris", sha256_hex(text_of(*artifact, "type") + "\n" + text_of(*artifact, "uri")));
+  std::string index =
+      note_key("artifact-uris", sha256_hex(text_of(*artifact, "type") + "\n" + text_of(*artifact, "uri")));
   auto known = context.store.get(index);
   if (!known) return known.error();
   if (*known) {

@@ -1,14 +1,13 @@
 #include "auth.h"
 
 #include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <fstream>
-
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include "flynn/sdk/clock.h"
 #include "flynn/sdk/stream.h"
@@ -36,8 +35,8 @@ std::string password_of(std::string_view authorization) {
   std::string encoded(authorization.substr(kScheme.size()));
   if (encoded.empty() || encoded.size() % 4 != 0 || encoded.size() > 4096) return {};
   std::string decoded(encoded.size() / 4 * 3, '\0');
-  int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()), reinterpret_cast<const unsigned char*>(encoded.data()),
-                             static_cast<int>(encoded.size()));
+  int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()),
+                             reinterpret_cast<const unsigned char*>(encoded.data()), static_cast<int>(encoded.size()));
   if (size < 0) return {};
   std::size_t padding = encoded.ends_with("==") ? 2 : encoded.ends_with("=") ? 1 : 0;
   decoded.resize(static_cast<std::size_t>(size) - padding);

@@ -34,7 +34,8 @@ Outcome<json::object> read_stacks(const std::string& path) {
     if (!stack.value().is_array()) continue;
     for (const json::value& layer : stack.value().get_array()) {
       bool good = layer.is_object() && is_digest(text_of(layer.get_object(), "id"));
-      if (!good) return unknown_error("stacks_file " + path + ": stack " + std::string(stack.key()) + " has a bad layer");
+      if (!good)
+        return unknown_error("stacks_file " + path + ": stack " + std::string(stack.key()) + " has a bad layer");
     }
     out[stack.key()] = stack.value();
   }
@@ -49,7 +50,8 @@ Verdict import_layer(Context& context, const std::string& id) {
   std::string path = context.settings.layers_dir + "/" + id + ".squashfs";
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return unknown_error("layer " + path + ": " + std::strerror(errno));
-  auto put = context.door.call("flynn.blobstore/1", "Put", {{"name", name}, {"sha512_256", id}}, Deadline::after(kImportTimeout), {file.get()});
+  auto put = context.door.call("flynn.blobstore/1", "Put", {{"name", name}, {"sha512_256", id}},
+                               Deadline::after(kImportTimeout), {file.get()});
   if (!put) return unknown_error("import of layer " + id + ": " + put.error().message);
   context.log.info("layer_imported", {{"id", id}});
   return std::nullopt;
@@ -88,11 +90,17 @@ Verdict create_system_app(Context& context) {
   } else {
     id = new_uuid();
     std::string now = now_text();
-    json::object made{{"id", id}, {"name", "controller"}, {"meta", {{"flynn-system-app", "true"}, {"flynn-system-critical", "true"}}},
-                      {"strategy", "all-at-once"}, {"deploy_timeout", 120}, {"created_at", now}, {"updated_at", now}};
+    json::object made{{"id", id},
+                      {"name", "controller"},
+                      {"meta", {{"flynn-system-app", "true"}, {"flynn-system-critical", "true"}}},
+                      {"strategy", "all-at-once"},
+                      {"deploy_timeout", 120},
+                      {"created_at", now},
+                      {"updated_at", now}};
     if (Verdict bad = store_new_app(context, made)) return bad;
   }
-  json::object route{{"domain", "controller." + context.settings.domain}, {"service", "controller"}, {"drain_backends", false}};
+  json::object route{
+      {"domain", "controller." + context.settings.domain}, {"service", "controller"}, {"drain_backends", false}};
   auto added = add_http_route(context, id, route);
   if (!added && added.error().status != 409) return added.error();
   return std::nullopt;

@@ -1,4 +1,5 @@
-/// What must be in the store before the platform is of use: the cluster's configuration, the stacks' layers, our own app.
+/// What must be in the store before the platform is of use: the cluster's configuration, the stacks' layers, our own
+/// app.
 #pragma once
 
 #include "context.h"

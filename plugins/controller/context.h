@@ -29,7 +29,11 @@ struct Settings {
 
 struct Context {
   Context(Door& door_in, Log& log_in, Settings settings_in, std::function<void()> wake_streams)
-      : door(door_in), log(log_in), settings(std::move(settings_in)), store(door, settings.events_max), hub(std::move(wake_streams)) {}
+      : door(door_in),
+        log(log_in),
+        settings(std::move(settings_in)),
+        store(door, settings.events_max),
+        hub(std::move(wake_streams)) {}
 
   Door& door;
   Log& log;

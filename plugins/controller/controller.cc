@@ -13,18 +13,22 @@ constexpr std::int64_t kServiceTtlMs = 10'000;
 
 }  // namespace
 
-Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions listener, std::chrono::milliseconds keep_alive)
+Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions listener,
+                       std::chrono::milliseconds keep_alive)
     : context_(door, log, std::move(settings), [this] { pump_.wake(); }),
       pump_(keep_alive),
       api_(context_),
-      listener_(listener, [this](HttpRequest& request) { return api_.handle(request); }, pump_),
+      listener_(
+          listener, [this](HttpRequest& request) { return api_.handle(request); }, pump_),
       follower_(door, log, context_.hub),
       jobs_mirror_(door, log, "jobs/status/",
                    {[this](const RangeResult& all) { context_.jobs.replace(all.kvs); },
                     [this](std::int64_t, const std::vector<StoreEvent>& events) { context_.jobs.apply(events); }}),
       tasks_(log),
       reconciler_(context_) {
-  context_.later = [this](std::string what, std::function<void()> task) { tasks_.add(std::move(what), std::move(task)); };
+  context_.later = [this](std::string what, std::function<void()> task) {
+    tasks_.add(std::move(what), std::move(task));
+  };
 }
 
 Controller::~Controller() { stop(); }
@@ -104,7 +108,8 @@ void Controller::register_service() {
   ask["ttl_ms"] = kServiceTtlMs;
   auto registered = context_.door.call(kDiscovery, "Register", ask, kDiscoveryTimeout);
   lease_ = registered ? text_of(registered->body, "lease") : "";
-  if (!registered) context_.log.warn("not_registered", {{"service", "controller"}, {"error", registered.error().message}});
+  if (!registered)
+    context_.log.warn("not_registered", {{"service", "controller"}, {"error", registered.error().message}});
 }
 
 }  // namespace flynn::controller

@@ -44,7 +44,7 @@ class Controller {
   StoreMirror jobs_mirror_;
   TaskQueue tasks_;
   Reconciler reconciler_;
-  std::string lease_;                   // of the registration; the reconciler's thread only
+  std::string lease_;  // of the registration; the reconciler's thread only
   std::atomic<bool> bootstrapped_{false}, bootstrapping_{false};
 };
 

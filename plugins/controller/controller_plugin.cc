@@ -103,7 +103,8 @@ class ControllerPlugin : public Plugin {
     request.method = text_of(call.body, "method", "GET");
     request.accept = request.content_type = "application/json";
     request.streams = false;
-    if (!parse_target(text_of(call.body, "path"), request)) return Error{Code::invalid_argument, "path is no absolute path"};
+    if (!parse_target(text_of(call.body, "path"), request))
+      return Error{Code::invalid_argument, "path is no absolute path"};
     if (const json::value* body = member(call.body, "body")) request.body = json::serialize(*body);
     HttpResponse response = controller_->dispatch(request);
     if (response.status == 501) return Error{Code::unimplemented, "streams and upgrades need HTTP"};

@@ -29,7 +29,8 @@ DeploymentStep all_at_once(const DeploymentView& view) {
 }
 
 /// One type moves over in steps of `batch`; true when it has nothing left to do and the next type may begin.
-bool move_type(const DeploymentView& view, const std::string& type, std::int64_t batch, bool stop_first, DeploymentStep& step) {
+bool move_type(const DeploymentView& view, const std::string& type, std::int64_t batch, bool stop_first,
+               DeploymentStep& step) {
   std::int64_t want = count_of(view.wanted, type);
   std::int64_t fresh = count_of(view.new_counts, type);
   std::int64_t old = count_of(view.old_counts, type);
@@ -95,8 +96,11 @@ DeploymentStep next_step(const DeploymentView& view) {
       std::int64_t up = count_of(view.new_up, type);
       if (up < count) missing += " " + type + " has " + std::to_string(up) + " of " + std::to_string(count) + " up;";
     }
-    return {Kind::fail, {}, {}, "timed out after " + std::to_string(view.timeout_ms / 1000) + " s waiting for jobs:" +
-                                    (missing.empty() ? " old jobs have not stopped;" : missing) + " see the app's log"};
+    return {Kind::fail,
+            {},
+            {},
+            "timed out after " + std::to_string(view.timeout_ms / 1000) + " s waiting for jobs:" +
+                (missing.empty() ? " old jobs have not stopped;" : missing) + " see the app's log"};
   }
   return step;
 }

@@ -17,12 +17,12 @@ inline constexpr std::int64_t kDownMax = 5;
 
 struct DeploymentView {
   std::string strategy;
-  std::int64_t batch = 1;  // of "in-batches"
-  Counts wanted;           // of the new release: the old counts of the types that it has too
-  Counts old_counts;       // formation of the old release, as stored now
-  Counts new_counts;       // formation of the new release, as stored now
-  Counts old_running;      // jobs of the old release that have not ended
-  Counts new_up;           // jobs of the new release that are up
+  std::int64_t batch = 1;     // of "in-batches"
+  Counts wanted;              // of the new release: the old counts of the types that it has too
+  Counts old_counts;          // formation of the old release, as stored now
+  Counts new_counts;          // formation of the new release, as stored now
+  Counts old_running;         // jobs of the old release that have not ended
+  Counts new_up;              // jobs of the new release that are up
   std::int64_t new_down = 0;  // jobs of the new release that ended since the deployment began
   std::string down_type;      // of the last of them
   std::string down_error;

@@ -30,7 +30,8 @@ Counts formation_counts(const std::optional<Kv>& formation) {
   return formation ? counts_of(object_of(formation->value, "processes")) : Counts{};
 }
 
-Outcome<std::optional<Situation>> read_situation(Context& context, const std::string& app_id, const std::string& deployment_id) {
+Outcome<std::optional<Situation>> read_situation(Context& context, const std::string& app_id,
+                                                 const std::string& deployment_id) {
   auto deployment = context.store.get(deployment_key(app_id, deployment_id));
   if (!deployment) return deployment.error();
   auto app = context.store.get(app_key(app_id));
@@ -64,7 +65,8 @@ void count_downs(Context& context, const Situation& now, DeploymentView& view) {
     view.down_type = text_of(job, "type");
     view.down_error = text_of(job, "host_error");
     if (view.down_error.empty() && number_of(job, "exit_status") != 0) {
-      view.down_error = "it ended with exit status " + std::to_string(number_of(job, "exit_status")) + "; see the app's log";
+      view.down_error =
+          "it ended with exit status " + std::to_string(number_of(job, "exit_status")) + "; see the app's log";
     }
   }
 }
@@ -134,7 +136,7 @@ void write_rollback(const Situation& now, const std::string& error, Change& chan
   std::string app_id = text_of(now.app.value, "id");
   const json::object& deployment = now.deployment.value;
   change.put(formation_key(app_id, now.old_id), new_formation(app_id, now.old_id, object_of(deployment, "processes"),
-                                                             object_of(deployment, "tags"), now.old_formation));
+                                                              object_of(deployment, "tags"), now.old_formation));
   change.remove(formation_key(app_id, now.new_id));
   write_end(now, "failed", error, change);
 }
@@ -145,7 +147,8 @@ Verdict forget(Context& context, const std::string& app_id) {
 
 }  // namespace
 
-Outcome<DeploymentState> move_deployment(Context& context, const std::string& app_id, const std::string& deployment_id) {
+Outcome<DeploymentState> move_deployment(Context& context, const std::string& app_id,
+                                         const std::string& deployment_id) {
   auto read = read_situation(context, app_id, deployment_id);
   if (!read) return read.error();
   if (!*read) {  // the app or the release is gone, and with it the deployment's purpose
@@ -173,7 +176,8 @@ Outcome<DeploymentState> move_deployment(Context& context, const std::string& ap
   if (!done) return done.error();
   bool ended = *done == Commit::done && step.kind != DeploymentStep::Kind::scale;
   if (*done == Commit::done) {
-    context.log.info("deployment_step", {{"deployment", deployment_id}, {"app", app_id},
+    context.log.info("deployment_step", {{"deployment", deployment_id},
+                                         {"app", app_id},
                                          {"step", step.kind == DeploymentStep::Kind::scale      ? "scale"
                                                   : step.kind == DeploymentStep::Kind::complete ? "complete"
                                                                                                 : "failed"},

@@ -20,7 +20,8 @@ Outcome<std::optional<Kv>> current_formation(Context& context, const json::objec
   return context.store.get(formation_key(text_of(app, "id"), release));
 }
 
-json::object new_deployment(const json::object& app, const std::string& release_id, const std::optional<Kv>& formation) {
+json::object new_deployment(const json::object& app, const std::string& release_id,
+                            const std::optional<Kv>& formation) {
   json::object deployment{{"id", new_uuid()}, {"app", text_of(app, "id")}};
   if (std::string old = text_of(app, "release"); !old.empty()) deployment["old_release"] = old;
   deployment["new_release"] = release_id;
@@ -37,11 +38,13 @@ json::object new_deployment(const json::object& app, const std::string& release_
 }
 
 /// Nothing runs, so nothing has to be moved: the release is set and the deployment complete, all in one transaction.
-Verdict complete_at_once(Context& context, const Kv& app, const json::object& release, json::object& deployment, Change& change) {
+Verdict complete_at_once(Context& context, const Kv& app, const json::object& release, json::object& deployment,
+                         Change& change) {
   deployment["status"] = "complete";
   deployment["finished_at"] = now_text();
   if (Verdict bad = set_release(context, app, release, change)) return bad;
-  change.event({text_of(deployment, "app"), "deployment", text_of(deployment, "id"), deployment_event(deployment, "complete", "")});
+  change.event({text_of(deployment, "app"), "deployment", text_of(deployment, "id"),
+                deployment_event(deployment, "complete", "")});
   return std::nullopt;
 }
 
@@ -62,7 +65,8 @@ Outcome<HttpResponse> create_deployment(Context& context, const HttpRequest& req
   std::string id = text_of(deployment, "id");
   bool nothing_runs = !*formation || all_zero(object_of((*formation)->value, "processes"));
   bool same = text_of(app->value, "release") == release_id;
-  if (!nothing_runs && array_of(release->value, "artifacts").empty()) return validation("", "release is not deployable");
+  if (!nothing_runs && array_of(release->value, "artifacts").empty())
+    return validation("", "release is not deployable");
 
   Change change;
   change.require(deploying_key(app_id), 0);
@@ -76,7 +80,8 @@ Outcome<HttpResponse> create_deployment(Context& context, const HttpRequest& req
   change.put(note_key("deployments", id), {{"app", app_id}});
   auto done = context.store.commit(change);
   if (!done) return done.error();
-  if (*done == Commit::conflict) return validation("", "Cannot create deploy, there is already one in progress for this app.");
+  if (*done == Commit::conflict)
+    return validation("", "Cannot create deploy, there is already one in progress for this app.");
   context.kick();
   return json_answer(public_form(deployment));
 }
@@ -108,8 +113,13 @@ Outcome<HttpResponse> get_deployment(Context& context, const HttpRequest&, const
 std::string deploying_key(const std::string& app_id) { return note_key("deploying", app_id); }
 
 json::object deployment_event(const json::object& deployment, const std::string& status, const std::string& error) {
-  return {{"app", text_of(deployment, "app")}, {"deployment", text_of(deployment, "id")},
-          {"release", text_of(deployment, "new_release")}, {"status", status}, {"job_type", ""}, {"job_state", ""}, {"error", error}};
+  return {{"app", text_of(deployment, "app")},
+          {"deployment", text_of(deployment, "id")},
+          {"release", text_of(deployment, "new_release")},
+          {"status", status},
+          {"job_type", ""},
+          {"job_state", ""},
+          {"error", error}};
 }
 
 void add_deployment_routes(RouterTable& table) {

@@ -1,12 +1,11 @@
 /// Which events a client asked for, and how an event looks on a stream.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <boost/json/object.hpp>
 
 namespace flynn::controller {
 

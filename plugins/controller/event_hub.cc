@@ -13,7 +13,8 @@ void EventSubscription::skip_until(std::int64_t id) {
   after_id_ = std::max(after_id_, id);
 }
 
-void EventSubscription::offer(std::int64_t id, const json::object& event, const std::shared_ptr<const std::string>& bytes) {
+void EventSubscription::offer(std::int64_t id, const json::object& event,
+                              const std::shared_ptr<const std::string>& bytes) {
   if (!filter_.matches(event)) return;
   std::lock_guard lock(mutex_);
   if (overflowed_ || id <= after_id_) return;

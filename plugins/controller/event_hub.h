@@ -1,6 +1,7 @@
 /// Hands each new event to the streams that asked for it.
 ///
-/// A subscription holds at most kUndeliveredMax events; one that falls behind is told so and ended, the others never wait.
+/// A subscription holds at most kUndeliveredMax events; one that falls behind is told so and ended, the others never
+/// wait.
 #pragma once
 
 #include <cstdint>

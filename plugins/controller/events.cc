@@ -69,7 +69,8 @@ Outcome<std::string> backlog(Context& context, const EventFilter& filter, std::i
 }
 
 Outcome<HttpResponse> stream_events(Context& context, const HttpRequest& request, const EventFilter& filter) {
-  if (!request.streams) return ApiError{501, "unimplemented", "event streams need HTTP; ask for application/json", nullptr, false};
+  if (!request.streams)
+    return ApiError{501, "unimplemented", "event streams need HTTP; ask for application/json", nullptr, false};
   std::int64_t after = number(&request.last_event_id, 0);
   bool past = request.query_flag("past") || after > 0;
   // Subscribed before the past is read: nothing falls between the two, and what is in both is skipped by its id.
@@ -93,7 +94,8 @@ Outcome<HttpResponse> stream_events(Context& context, const HttpRequest& request
 Outcome<HttpResponse> get_events(Context& context, const HttpRequest& request, const Params&) {
   auto filter = filter_of(context, request);
   if (!filter) return filter.error();
-  if (request.accept == "application/json" || (!request.streams && request.accept.empty())) return list_events(context, request, *filter);
+  if (request.accept == "application/json" || (!request.streams && request.accept.empty()))
+    return list_events(context, request, *filter);
   return stream_events(context, request, *filter);
 }
 

@@ -75,7 +75,8 @@ Outcome<HttpResponse> list_active(Context& context, const HttpRequest& request, 
   json::array out;
   for (const Kv& kv : *formations) {
     bool active = false;
-    for (const auto& entry : object_of(kv.value, "processes")) active = active || number_of(object_of(kv.value, "processes"), entry.key()) > 0;
+    for (const auto& entry : object_of(kv.value, "processes"))
+      active = active || number_of(object_of(kv.value, "processes"), entry.key()) > 0;
     if (!active) continue;
     auto place = find_formation(context, text_of(kv.value, "app_id"), text_of(kv.value, "release_id"));
     if (!place || !place->formation) continue;  // gone since the list was read
@@ -97,8 +98,8 @@ json::object formation_of(const json::object& stored) {
           {"updated_at", text_of(stored, "updated_at")}};
 }
 
-json::object new_formation(const std::string& app_id, const std::string& release_id, json::object processes, json::object tags,
-                           const std::optional<Kv>& before) {
+json::object new_formation(const std::string& app_id, const std::string& release_id, json::object processes,
+                           json::object tags, const std::optional<Kv>& before) {
   std::string now = now_text();
   return {{"app_id", app_id},
           {"release_id", release_id},
@@ -113,7 +114,8 @@ Outcome<FormationPlace> find_formation(Context& context, const std::string& app,
   if (!found_app) return found_app.error();
   auto found_release = find_release(context, release);
   if (!found_release) return found_release.error();
-  auto formation = context.store.get(formation_key(text_of(found_app->value, "id"), text_of(found_release->value, "id")));
+  auto formation =
+      context.store.get(formation_key(text_of(found_app->value, "id"), text_of(found_release->value, "id")));
   if (!formation) return formation.error();
   return FormationPlace{std::move(*found_app), std::move(*found_release), std::move(*formation)};
 }
@@ -132,8 +134,10 @@ Verdict check_formation(const FormationPlace& place, const json::object& process
   return std::nullopt;
 }
 
-Event scale_event(const std::string& app_id, const std::string& release_id, const json::object& before, const json::object& after) {
-  return {app_id, "scale", app_id + ":" + release_id, json::object{{"prev_processes", before}, {"processes", after}, {"release", release_id}}};
+Event scale_event(const std::string& app_id, const std::string& release_id, const json::object& before,
+                  const json::object& after) {
+  return {app_id, "scale", app_id + ":" + release_id,
+          json::object{{"prev_processes", before}, {"processes", after}, {"release", release_id}}};
 }
 
 void add_formation_routes(RouterTable& table) {

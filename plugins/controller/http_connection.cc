@@ -1,9 +1,5 @@
 #include "http_connection.h"
 
-#include <sys/socket.h>
-
-#include <istream>
-
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponseImpl.h>
@@ -12,6 +8,9 @@
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/StreamSocketImpl.h>
 #include <Poco/Timestamp.h>
+#include <sys/socket.h>
+
+#include <istream>
 
 #include "flynn/sdk/stream.h"
 #include "stream_pump.h"
@@ -99,7 +98,8 @@ bool HttpConnection::serve(const HttpListener::Handle& handle, StreamPump& pump,
   }
 }
 
-bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& pump, const std::atomic<bool>& draining) {
+bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& pump,
+                               const std::atomic<bool>& draining) {
   net::HTTPServerResponseImpl answer(*session_);
   HttpResponse response;
   bool keep = false;
@@ -111,11 +111,18 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
     Body body = read_body(asked, options_.request_bytes_max, request.body);
     if (body == Body::broken) return false;
     if (body == Body::too_big) {
-      response = {400, "application/json",
+      response = {400,
+                  "application/json",
                   R"({"code":"request_body_too_big","message":"the body is larger than )" +
-                      std::to_string(options_.request_bytes_max) + R"( bytes","retry":false})", {}, nullptr};
+                      std::to_string(options_.request_bytes_max) + R"( bytes","retry":false})",
+                  {},
+                  nullptr};
     } else if (!parse_target(asked.getURI(), request)) {
-      response = {400, "application/json", R"({"code":"syntax_error","message":"the path has a broken escape","retry":false})", {}, nullptr};
+      response = {400,
+                  "application/json",
+                  R"({"code":"syntax_error","message":"the path has a broken escape","retry":false})",
+                  {},
+                  nullptr};
     } else {
       response = handle(request);
       keep = asked.getKeepAlive();
@@ -125,7 +132,11 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
   } catch (const Poco::TimeoutException&) {
     return false;
   } catch (const net::MessageException& e) {
-    response = {400, "application/json", R"({"code":"syntax_error","message":"not an HTTP request","retry":false})", {}, nullptr};
+    response = {400,
+                "application/json",
+                R"({"code":"syntax_error","message":"not an HTTP request","retry":false})",
+                {},
+                nullptr};
   }
   if (response.stream != nullptr) {
     Poco::Buffer<char> early(0);
@@ -133,7 +144,11 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
     response.stream->from_client.assign(early.begin(), early.size());
     auto client = duplicate(fd_);
     if (client && pump.add(std::move(response.stream), *client)) return false;
-    response = {503, "application/json", R"({"code":"service_unavailable","message":"too many open streams","retry":true})", {}, nullptr};
+    response = {503,
+                "application/json",
+                R"({"code":"service_unavailable","message":"too many open streams","retry":true})",
+                {},
+                nullptr};
   }
   keep = keep && !draining;
   answer.setKeepAlive(keep);

@@ -34,7 +34,7 @@ bool parse_target(std::string_view target, HttpRequest& request);
 /// What takes over the client's connection after the head has been written.
 struct StreamStart {
   std::string head;  // written first, as it is
-  UniqueFd source;    // what is copied to the client; optional
+  UniqueFd source;   // what is copied to the client; optional
   /// Turns bytes of the source into bytes for the client; empty: as they are.
   std::function<void(std::string_view chunk, std::string& out)> transform;
   std::function<void(std::string& out)> at_end;

@@ -29,9 +29,15 @@ Outcome<std::vector<json::object>> all_routes(Context& context, const std::strin
 json::object common_of(const std::string& type, const std::string& app_id, const json::object& asked) {
   std::string now = now_text();
   // An id or owner that the client sends is from another app or cluster: never taken.
-  return {{"type", type}, {"id", new_uuid()}, {"parent_ref", owner_of(app_id)}, {"service", text_of(asked, "service")},
-          {"port", number_of(asked, "port")}, {"leader", flag_of(asked, "leader")},
-          {"drain_backends", flag_of(asked, "drain_backends")}, {"created_at", now}, {"updated_at", now}};
+  return {{"type", type},
+          {"id", new_uuid()},
+          {"parent_ref", owner_of(app_id)},
+          {"service", text_of(asked, "service")},
+          {"port", number_of(asked, "port")},
+          {"leader", flag_of(asked, "leader")},
+          {"drain_backends", flag_of(asked, "drain_backends")},
+          {"created_at", now},
+          {"updated_at", now}};
 }
 
 Outcome<json::object> store_route(Context& context, const std::string& app_id, json::object route) {
@@ -82,7 +88,9 @@ Outcome<HttpResponse> answer_routes(Context& context, const std::string& owner) 
   return json_answer(out);
 }
 
-Outcome<HttpResponse> list_routes(Context& context, const HttpRequest&, const Params&) { return answer_routes(context, ""); }
+Outcome<HttpResponse> list_routes(Context& context, const HttpRequest&, const Params&) {
+  return answer_routes(context, "");
+}
 
 Outcome<HttpResponse> list_app_routes(Context& context, const HttpRequest&, const Params& params) {
   auto app = find_app(context, params[0]);
@@ -97,7 +105,8 @@ Outcome<Kv> find_route(Context& context, const Params& params) {
   if ((params[1] != "http" && params[1] != "tcp") || !id) return not_found("route");
   auto route = context.store.get(route_key(params[1], *id));
   if (!route) return route.error();
-  if (!*route || text_of((*route)->value, "parent_ref") != owner_of(text_of(app->value, "id"))) return not_found("route");
+  if (!*route || text_of((*route)->value, "parent_ref") != owner_of(text_of(app->value, "id")))
+    return not_found("route");
   return std::move(**route);
 }
 
@@ -115,7 +124,8 @@ Outcome<HttpResponse> put_route(Context& context, const HttpRequest& request, co
   json::object changed = route->value;
   bool http = text_of(changed, "type") == "http";
   if (http && text_of(*asked, "domain") != text_of(changed, "domain")) return not_found("route of that domain");
-  if (member(*asked, "drain_backends") != nullptr && flag_of(*asked, "drain_backends") != flag_of(changed, "drain_backends")) {
+  if (member(*asked, "drain_backends") != nullptr &&
+      flag_of(*asked, "drain_backends") != flag_of(changed, "drain_backends")) {
     return validation("drain_backends", "cannot be changed");
   }
   if (!text_of(*asked, "service").empty()) changed["service"] = text_of(*asked, "service");
@@ -167,7 +177,8 @@ Outcome<json::object> add_http_route(Context& context, const std::string& app_id
   if (!others) return others.error();
   json::object route = common_of("http", app_id, asked);
   std::string domain = text_of(asked, "domain");
-  std::transform(domain.begin(), domain.end(), domain.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(domain.begin(), domain.end(), domain.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   route["domain"] = domain;
   route["path"] = normal_path(text_of(asked, "path"));
   route["sticky"] = flag_of(asked, "sticky");
@@ -183,7 +194,8 @@ Outcome<json::array> remove_routes_of_app(Context& context, const std::string& a
   auto routes = routes_newest_first(context, owner_of(app_id));
   if (!routes) return routes.error();
   // Those with a path depend on the default route of their domain.
-  std::stable_partition(routes->begin(), routes->end(), [](const Kv& kv) { return text_of(kv.value, "path", "/") != "/"; });
+  std::stable_partition(routes->begin(), routes->end(),
+                        [](const Kv& kv) { return text_of(kv.value, "path", "/") != "/"; });
   json::array removed;
   for (const Kv& route : *routes) {
     if (Verdict bad = remove_route(context, app_id, route)) return *bad;

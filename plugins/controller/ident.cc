@@ -1,12 +1,11 @@
 #include "ident.h"
 
+#include <openssl/evp.h>
 #include <time.h>
 
 #include <array>
 #include <chrono>
 #include <cstdio>
-
-#include <openssl/evp.h>
 
 namespace flynn::controller {
 namespace {
@@ -23,8 +22,8 @@ std::string hex(std::string_view bytes) {
 }
 
 std::string dashed(const std::string& digits) {
-  return digits.substr(0, 8) + "-" + digits.substr(8, 4) + "-" + digits.substr(12, 4) + "-" + digits.substr(16, 4) + "-" +
-         digits.substr(20, 12);
+  return digits.substr(0, 8) + "-" + digits.substr(8, 4) + "-" + digits.substr(12, 4) + "-" + digits.substr(16, 4) +
+         "-" + digits.substr(20, 12);
 }
 
 std::string uuid_of_bytes(std::array<unsigned char, 16> bytes) {
@@ -83,8 +82,8 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
   tm parts{};
   int used = 0;
   std::string copy(text);
-  if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday, &parts.tm_hour,
-                  &parts.tm_min, &parts.tm_sec, &used) != 6) {
+  if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
+                  &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &used) != 6) {
     return std::nullopt;
   }
   parts.tm_year -= 1900;
@@ -93,7 +92,8 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
   std::int64_t milliseconds = 0;
   if (at < copy.size() && copy[at] == '.') {
     std::int64_t scale = 100;
-    for (++at; at < copy.size() && copy[at] >= '0' && copy[at] <= '9'; ++at, scale /= 10) milliseconds += (copy[at] - '0') * scale;
+    for (++at; at < copy.size() && copy[at] >= '0' && copy[at] <= '9'; ++at, scale /= 10)
+      milliseconds += (copy[at] - '0') * scale;
   }
   if (at + 1 != copy.size() || copy[at] != 'Z') return std::nullopt;
   return static_cast<std::int64_t>(::timegm(&parts)) * 1000 + milliseconds;

@@ -21,11 +21,17 @@ void sort_newest_first(std::vector<json::object>& jobs) {
 json::object job_of_status(const json::object& status) {
   std::string uuid = text_of(status, "id");
   std::string host = text_of(status, "host_id");
-  json::object job{{"id", host.empty() ? "" : host + "-" + uuid}, {"uuid", uuid}, {"host_id", host},
-                   {"app", text_of(status, "app_id")},  {"release", text_of(status, "release_id")},
-                   {"type", text_of(status, "type")},   {"state", text_of(status, "state")},
-                   {"args", array_of(status, "args")},  {"meta", object_of(status, "meta")},
-                   {"created_at", text_of(status, "created_at")}, {"updated_at", text_of(status, "updated_at")}};
+  json::object job{{"id", host.empty() ? "" : host + "-" + uuid},
+                   {"uuid", uuid},
+                   {"host_id", host},
+                   {"app", text_of(status, "app_id")},
+                   {"release", text_of(status, "release_id")},
+                   {"type", text_of(status, "type")},
+                   {"state", text_of(status, "state")},
+                   {"args", array_of(status, "args")},
+                   {"meta", object_of(status, "meta")},
+                   {"created_at", text_of(status, "created_at")},
+                   {"updated_at", text_of(status, "updated_at")}};
   if (member(status, "exit_status") != nullptr) job["exit_status"] = number_of(status, "exit_status");
   std::string error = text_of(status, "error");
   if (error.empty() && flag_of(status, "oom")) error = "out of memory: the job used more than its limit";

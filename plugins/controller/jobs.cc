@@ -1,6 +1,5 @@
 /// Jobs: what runs, one-off runs, kill, attach.
 #include "context.h"
-
 #include "releases.h"
 #include "validation.h"
 
@@ -13,7 +12,8 @@ constexpr std::chrono::milliseconds kRunTimeout{30'000};
 ApiError scheduler_error(const Error& error, const char* doing) {
   // Of a POST that may have happened nothing but `unavailable` may be repeated blindly.
   bool retry = error.code == Code::unavailable;
-  if (error.code == Code::resource_exhausted || error.code == Code::failed_precondition || error.code == Code::invalid_argument) {
+  if (error.code == Code::resource_exhausted || error.code == Code::failed_precondition ||
+      error.code == Code::invalid_argument) {
     return validation("", std::string(doing) + ": " + error.message);
   }
   return unknown_error(std::string(doing) + ": " + error.message, retry);
@@ -72,8 +72,8 @@ json::object resources_of(const json::object& asked) {
 }
 
 /// The wire's NewJob as the scheduler wants it.
-Outcome<json::object> scheduler_job(Context& context, const json::object& asked, const std::string& app_id, const json::object& release,
-                                    bool attach) {
+Outcome<json::object> scheduler_job(Context& context, const json::object& asked, const std::string& app_id,
+                                    const json::object& release, bool attach) {
   json::object env = object_of(asked, "env");
   if (Verdict bad = check_env("env", env)) return *bad;
   json::object job{{"app_id", app_id},
@@ -92,7 +92,8 @@ Outcome<json::object> scheduler_job(Context& context, const json::object& asked,
   json::array args;
   for (std::string& arg : strings_or_empty(asked, "args")) args.push_back(json::value(arg));
   if (!args.empty()) job["args"] = std::move(args);
-  if (json::object resources = resources_of(object_of(asked, "resources")); !resources.empty()) job["resources"] = std::move(resources);
+  if (json::object resources = resources_of(object_of(asked, "resources")); !resources.empty())
+    job["resources"] = std::move(resources);
   std::vector<std::string> artifacts = artifact_ids_of(asked);
   if (artifacts.empty()) {
     if (artifact_ids_of(release).empty()) return validation("release", "cannot be run: it has no artifacts");
@@ -105,7 +106,8 @@ Outcome<json::object> scheduler_job(Context& context, const json::object& asked,
 }
 
 Outcome<HttpResponse> attach_answer(Context& context, const json::object& asked, const std::string& job_id) {
-  json::object attach{{"job_id", job_id}, {"stdin", true}, {"stdout", true}, {"stderr", !flag_of(asked, "tty")}, {"replay", true}};
+  json::object attach{
+      {"job_id", job_id}, {"stdin", true}, {"stdout", true}, {"stderr", !flag_of(asked, "tty")}, {"replay", true}};
   auto attached = context.door.call("flynn.host/1", "Attach", attach, kRunTimeout);
   if (!attached || attached->fds.empty()) {
     std::string why = attached ? "the host gave no stream" : attached.error().message;
@@ -130,7 +132,8 @@ Outcome<HttpResponse> run_job(Context& context, const HttpRequest& request, cons
   auto release = find_release(context, wanted);
   if (!release) return release.error().status == 404 ? validation("release", "names no release") : release.error();
   bool attach = request.upgrade == "flynn-attach/0";
-  if (attach && !request.streams) return ApiError{501, "unimplemented", "attach needs an HTTP connection of its own", nullptr, false};
+  if (attach && !request.streams)
+    return ApiError{501, "unimplemented", "attach needs an HTTP connection of its own", nullptr, false};
   std::string app_id = text_of(app->value, "id");
   auto job = scheduler_job(context, *asked, app_id, release->value, attach);
   if (!job) return job.error();
@@ -140,10 +143,17 @@ Outcome<HttpResponse> run_job(Context& context, const HttpRequest& request, cons
   std::string host = text_of(run->body, "host_id");
   if (attach) return attach_answer(context, *asked, uuid);
   std::string now = now_text();
-  return json_answer(json::object{{"id", host + "-" + uuid}, {"uuid", uuid}, {"host_id", host}, {"app", app_id},
-                                  {"release", text_of(release->value, "id")}, {"type", ""}, {"state", "pending"},
-                                  {"args", array_of(*job, "args")}, {"meta", object_of(*job, "meta")},
-                                  {"created_at", now}, {"updated_at", now}});
+  return json_answer(json::object{{"id", host + "-" + uuid},
+                                  {"uuid", uuid},
+                                  {"host_id", host},
+                                  {"app", app_id},
+                                  {"release", text_of(release->value, "id")},
+                                  {"type", ""},
+                                  {"state", "pending"},
+                                  {"args", array_of(*job, "args")},
+                                  {"meta", object_of(*job, "meta")},
+                                  {"created_at", now},
+                                  {"updated_at", now}});
 }
 
 }  // namespace

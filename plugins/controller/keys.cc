@@ -10,7 +10,10 @@ Outcome<HttpResponse> create_key(Context& context, const HttpRequest& request, c
   if (!asked) return asked.error();
   auto key = parse_ssh_key(text_of(*asked, "key"));
   if (!key) return key.error();
-  json::object stored{{"id", key->fingerprint}, {"fingerprint", key->fingerprint}, {"key", key->key}, {"comment", key->comment},
+  json::object stored{{"id", key->fingerprint},
+                      {"fingerprint", key->fingerprint},
+                      {"key", key->key},
+                      {"comment", key->comment},
                       {"created_at", now_text()}};
   Change change;
   change.put("keys/" + key->fingerprint, stored);

@@ -18,7 +18,8 @@ Outcome<json::object> read_request(const HttpRequest& request, const std::string
     if (!whole || lines < 0 || lines > kLinesMax) return validation("lines", "must be an integer between 0 and 10000");
   }
   json::object read{{"app_id", app_id}, {"follow", follow}, {"lines", lines}};
-  if (const std::string* job = request.query_value("job_id"); job != nullptr && !job->empty()) read["job_id"] = job_uuid(*job);
+  if (const std::string* job = request.query_value("job_id"); job != nullptr && !job->empty())
+    read["job_id"] = job_uuid(*job);
   if (const std::string* type = request.query_value("process_type")) read["process_type"] = *type;
   if (const std::string* types = request.query_value("stream_types"); types != nullptr && !types->empty()) {
     json::array list;
@@ -39,7 +40,8 @@ Outcome<HttpResponse> get_log(Context& context, const HttpRequest& request, cons
   if (reply->fds.empty()) return unknown_error("read the log: no stream in the answer");
 
   bool events = request.accept.find("text/event-stream") != std::string::npos;
-  auto lines = std::make_shared<LogLines>(events ? LogFormat::events : LogFormat::lines);  // shared by the two functions below
+  auto lines =
+      std::make_shared<LogLines>(events ? LogFormat::events : LogFormat::lines);  // shared by the two functions below
   HttpResponse response;
   response.stream = std::make_unique<StreamStart>();
   response.stream->head = stream_head(events ? "text/event-stream; charset=utf-8" : "text/plain");

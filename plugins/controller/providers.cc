@@ -10,7 +10,8 @@ Outcome<HttpResponse> create_provider(Context& context, const HttpRequest& reque
   if (!asked) return asked.error();
   std::string name = text_of(*asked, "name");
   std::string url = text_of(*asked, "url");
-  if (!is_app_name(name)) return validation("name", "is invalid: use 1 to 100 of a-z, 0-9 and single dashes between them");
+  if (!is_app_name(name))
+    return validation("name", "is invalid: use 1 to 100 of a-z, 0-9 and single dashes between them");
   if (!url.starts_with("http://") && !url.starts_with("flynn.")) {
     return validation("url", "must be an interface as flynn.database/1 or begin with http://");
   }

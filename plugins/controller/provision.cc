@@ -1,11 +1,11 @@
 /// The two ways to a provider: the door, and HTTP.
-#include <sstream>
-
 #include <Poco/Exception.h>
 #include <Poco/Net/HTTPClientSession.h>
 #include <Poco/Net/HTTPRequest.h>
 #include <Poco/Net/HTTPResponse.h>
 #include <Poco/URI.h>
+
+#include <sstream>
 
 #include "providers.h"
 #include "validation.h"

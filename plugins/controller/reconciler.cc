@@ -139,8 +139,12 @@ void Reconciler::add_deployment_progress(const json::object& status, Change& cha
   auto running = deployments_.find(app);
   if (running == deployments_.end() || text_of(status, "type").empty()) return;
   change.event({app, "deployment", running->second,
-                json::object{{"app", app}, {"deployment", running->second}, {"release", text_of(status, "release_id")},
-                             {"status", "running"}, {"job_type", text_of(status, "type")}, {"job_state", text_of(status, "state")},
+                json::object{{"app", app},
+                             {"deployment", running->second},
+                             {"release", text_of(status, "release_id")},
+                             {"status", "running"},
+                             {"job_type", text_of(status, "type")},
+                             {"job_state", text_of(status, "state")},
                              {"error", ""}}});
 }
 

@@ -1,4 +1,5 @@
-/// One thread that makes what was asked come true: it tells of job changes, moves deployments on and ends scale requests.
+/// One thread that makes what was asked come true: it tells of job changes, moves deployments on and ends scale
+/// requests.
 ///
 /// It keeps nothing that is not in the store or in the job cache, so the next instance goes on where this one stopped.
 /// Thread: start and stop [control].

@@ -17,7 +17,8 @@ Outcome<std::set<std::string>> layers_in_use(Context& context, const std::string
   for (const Kv& artifact : *artifacts) {
     if (text_of(artifact.value, "id") == but_artifact) continue;
     for (const json::value& rootfs : array_of(object_of(artifact.value, "manifest"), "rootfs")) {
-      for (const json::value& layer : array_of(rootfs.as_object(), "layers")) used.insert(text_of(layer.as_object(), "id"));
+      for (const json::value& layer : array_of(rootfs.as_object(), "layers"))
+        used.insert(text_of(layer.as_object(), "id"));
     }
   }
   auto config = context.store.get("cluster/config");
@@ -59,7 +60,8 @@ Verdict delete_artifact(Context& context, const std::string& id, json::array& fi
 
 }  // namespace
 
-Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& app_id, const Kv& release, bool with_event) {
+Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& app_id, const Kv& release,
+                                           bool with_event) {
   std::string id = text_of(release.value, "id");
   DeletedRelease out;
   auto releases = context.store.range("releases/");
@@ -76,8 +78,10 @@ Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& 
   Change change;
   change.remove(release.key).remove("app-releases/" + app_id + "/" + id).remove(formation_key(app_id, id));
   if (with_event) {
-    json::object data{{"release_deletion", {{"app", app_id}, {"release", id}, {"remaining_apps", out.remaining_apps}, {"deleted_files", out.files}}},
-                      {"error", ""}};
+    json::object data{
+        {"release_deletion",
+         {{"app", app_id}, {"release", id}, {"remaining_apps", out.remaining_apps}, {"deleted_files", out.files}}},
+        {"error", ""}};
     change.event({app_id, "release_deletion", id, std::move(data)});
   }
   if (Verdict bad = context.store.must_commit(change)) return *bad;
@@ -96,8 +100,10 @@ Outcome<HttpResponse> delete_release(Context& context, const HttpRequest&, const
   context.later("delete release " + id, [&context, app_id, id, kv = *release] {
     auto done = delete_release_now(context, app_id, kv, true);
     if (done) return;
-    json::object data{{"release_deletion", {{"app", app_id}, {"release", id}, {"remaining_apps", json::array{}}, {"deleted_files", json::array{}}}},
-                      {"error", done.error().message}};
+    json::object data{
+        {"release_deletion",
+         {{"app", app_id}, {"release", id}, {"remaining_apps", json::array{}}, {"deleted_files", json::array{}}}},
+        {"error", done.error().message}};
     auto told = context.store.commit(Change().event({app_id, "release_deletion", id, std::move(data)}));
     if (!told) context.log.error("event_not_written", {{"release", id}, {"error", told.error().message}});
   });

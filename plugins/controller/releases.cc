@@ -20,7 +20,8 @@ Outcome<json::object> new_release(Context& context, const json::object& asked, c
   json::object release{{"id", canonical_uuid(text_of(asked, "id")).value_or(new_uuid())}};
   if (!app_id.empty()) release["app_id"] = app_id;
   json::array artifacts;
-  for (const std::string& id : artifact_ids_of(asked)) artifacts.push_back(json::value(canonical_uuid(id).value_or(id)));
+  for (const std::string& id : artifact_ids_of(asked))
+    artifacts.push_back(json::value(canonical_uuid(id).value_or(id)));
   release["artifacts"] = artifacts;
   if (!artifacts.empty()) release["artifact"] = artifacts[0];
   json::object env = object_of(asked, "env");
@@ -56,7 +57,8 @@ Outcome<HttpResponse> create_release(Context& context, const HttpRequest& reques
   std::string id = text_of(*release, "id");
   Change change;
   change.require(release_key(id), 0).put(release_key(id), *release);
-  if (!app_id.empty()) change.put("app-releases/" + app_id + "/" + id, {{"created_at", text_of(*release, "created_at")}});
+  if (!app_id.empty())
+    change.put("app-releases/" + app_id + "/" + id, {{"created_at", text_of(*release, "created_at")}});
   change.event({app_id, "release", id, public_form(*release)});
   auto done = context.store.commit(change);
   if (!done) return done.error();
@@ -136,7 +138,8 @@ Outcome<json::array> layers_of(Context& context, const std::vector<std::string>&
     json::array rootfs = array_of(object_of(artifact.value, "manifest"), "rootfs");
     if (rootfs.empty() || !rootfs[0].is_object()) continue;
     for (const json::value& layer : array_of(rootfs[0].get_object(), "layers")) {
-      layers.push_back(json::object{{"id", text_of(layer.as_object(), "id")}, {"length", number_of(layer.as_object(), "length")}});
+      layers.push_back(
+          json::object{{"id", text_of(layer.as_object(), "id")}, {"length", number_of(layer.as_object(), "length")}});
     }
   }
   return layers;

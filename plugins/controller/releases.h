@@ -20,10 +20,12 @@ struct DeletedRelease {
   json::array files;
   json::array remaining_apps;
 };
-Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& app_id, const Kv& release, bool with_event);
+Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& app_id, const Kv& release,
+                                           bool with_event);
 Outcome<HttpResponse> delete_release(Context& context, const HttpRequest& request, const Params& params);
 Outcome<HttpResponse> collect_garbage(Context& context, const HttpRequest& request, const Params& params);
-/// Deletes releases of a push that are neither current, nor among the newest `gc.max_inactive_slug_releases`, nor in use.
+/// Deletes releases of a push that are neither current, nor among the newest `gc.max_inactive_slug_releases`, nor in
+/// use.
 Outcome<json::array> collect_garbage_of(Context& context, const std::string& app_id);
 
 }  // namespace flynn::controller

@@ -40,15 +40,20 @@ Outcome<HttpResponse> create_resource(Context& context, const HttpRequest& reque
   auto made = provision(context, url, object_of(*asked, "config"));
   if (!made) return made.error();
   std::string id = new_uuid();
-  json::object resource{{"id", id}, {"provider", text_of(provider->value, "id")}, {"external_id", made->external_id},
-                        {"env", made->env}, {"apps", std::move(*apps)}, {"created_at", now_text()}};
+  json::object resource{{"id", id},
+                        {"provider", text_of(provider->value, "id")},
+                        {"external_id", made->external_id},
+                        {"env", made->env},
+                        {"apps", std::move(*apps)},
+                        {"created_at", now_text()}};
   Change change;
   change.put("resources/" + id, resource);
   add_events(change, "resource", resource);
   if (Verdict bad = context.store.must_commit(change)) {
     // Not recorded means nobody could ever give it back.
     if (Verdict lost = deprovision(context, url, made->external_id)) {
-      context.log.error("resource_lost", {{"provider", url}, {"external_id", made->external_id}, {"error", lost->message}});
+      context.log.error("resource_lost",
+                        {{"provider", url}, {"external_id", made->external_id}, {"error", lost->message}});
     }
     return *bad;
   }
@@ -94,7 +99,8 @@ Outcome<Found> find_resource(Context& context, const Params& params) {
   if (!id) return not_found("resource " + params[1]);
   auto resource = context.store.get("resources/" + *id);
   if (!resource) return resource.error();
-  if (!*resource || text_of((*resource)->value, "provider") != text_of(provider->value, "id")) return not_found("resource " + *id);
+  if (!*resource || text_of((*resource)->value, "provider") != text_of(provider->value, "id"))
+    return not_found("resource " + *id);
   return Found{std::move(*provider), std::move(**resource)};
 }
 
@@ -115,8 +121,12 @@ Outcome<HttpResponse> put_resource(Context& context, const HttpRequest& request,
   if (text_of(*asked, "external_id").empty()) return validation("external_id", "must be set");
   auto apps = app_ids_of(context, *asked);
   if (!apps) return apps.error();
-  json::object resource{{"id", *id}, {"provider", text_of(provider->value, "id")}, {"external_id", text_of(*asked, "external_id")},
-                        {"env", object_of(*asked, "env")}, {"apps", std::move(*apps)}, {"created_at", now_text()}};
+  json::object resource{{"id", *id},
+                        {"provider", text_of(provider->value, "id")},
+                        {"external_id", text_of(*asked, "external_id")},
+                        {"env", object_of(*asked, "env")},
+                        {"apps", std::move(*apps)},
+                        {"created_at", now_text()}};
   Change change;
   change.put("resources/" + *id, resource);
   add_events(change, "resource", resource);
@@ -176,7 +186,8 @@ Outcome<json::array> release_resources_of_app(Context& context, const std::strin
   for (const Kv& resource : *resources) {
     if (!uses(resource.value, app_id)) continue;
     if (array_of(resource.value, "apps").size() > 1) {
-      auto left = change_apps(context, {text_of(resource.value, "provider"), text_of(resource.value, "id"), app_id}, false);
+      auto left =
+          change_apps(context, {text_of(resource.value, "provider"), text_of(resource.value, "id"), app_id}, false);
       if (!left) return left.error();
       continue;
     }

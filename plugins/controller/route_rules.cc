@@ -1,13 +1,13 @@
 #include "route_rules.h"
 
-#include <algorithm>
-#include <memory>
-#include <set>
-
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
 
 #include "ident.h"
 #include "validation.h"
@@ -74,13 +74,15 @@ Verdict check_http_route(const json::object& route, const std::vector<json::obje
   bool has_default = path == "/";
   for (const json::object& other : others) {
     if (text_of(other, "service") == text_of(route, "service") && !same_drain(route, other)) {
-      return validation("", "cannot create route with mismatch drain_backends (set on another route of the same service)");
+      return validation("",
+                        "cannot create route with mismatch drain_backends (set on another route of the same service)");
     }
     if (text_of(other, "domain") != domain) continue;
     if (text_of(other, "path") == path) return conflict("Duplicate route", public_form(other));
     has_default = has_default || text_of(other, "path") == "/";
   }
-  if (!has_default) return validation("", "Invalid route: no default route (path \"/\") exists for the domain " + domain);
+  if (!has_default)
+    return validation("", "Invalid route: no default route (path \"/\") exists for the domain " + domain);
   return std::nullopt;
 }
 
@@ -122,8 +124,12 @@ Outcome<json::value> certificate_of(const json::object& asked, const std::string
   std::string now = now_text();
   // The same certificate has the same id, wherever it is used.
   std::string id = uuid_of_digest(sha256_hex(cert));
-  return json::value(json::object{{"id", id}, {"routes", json::array{json::value(route_id)}}, {"cert", cert}, {"key", key},
-                                  {"created_at", now}, {"updated_at", now}});
+  return json::value(json::object{{"id", id},
+                                  {"routes", json::array{json::value(route_id)}},
+                                  {"cert", cert},
+                                  {"key", key},
+                                  {"created_at", now},
+                                  {"updated_at", now}});
 }
 
 }  // namespace flynn::controller

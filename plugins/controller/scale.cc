@@ -48,9 +48,16 @@ Outcome<HttpResponse> put_scale(Context& context, const HttpRequest& request, co
   std::string app_id = text_of(place->app.value, "id");
   std::string release_id = text_of(place->release.value, "id");
   std::string now = now_text();
-  json::object scale{{"id", new_uuid()}, {"app", app_id}, {"release", release_id}, {"state", "pending"},
-                     {"old_processes", old_processes}, {"new_processes", asked_processes},
-                     {"old_tags", old_tags}, {"new_tags", object_of(*asked, "new_tags")}, {"created_at", now}, {"updated_at", now}};
+  json::object scale{{"id", new_uuid()},
+                     {"app", app_id},
+                     {"release", release_id},
+                     {"state", "pending"},
+                     {"old_processes", old_processes},
+                     {"new_processes", asked_processes},
+                     {"old_tags", old_tags},
+                     {"new_tags", object_of(*asked, "new_tags")},
+                     {"created_at", now},
+                     {"updated_at", now}};
   std::string id = text_of(scale, "id");
   std::string lock = note_key("scaling", app_id + "/" + release_id);
   auto pending = context.store.get(lock);

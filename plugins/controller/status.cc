@@ -14,8 +14,10 @@ Outcome<HttpResponse> ping(Context&, const HttpRequest&, const Params&) { return
 
 Outcome<HttpResponse> status(Context& context, const HttpRequest&, const Params&) {
   auto probe = context.store.get("cluster/config");
-  HttpResponse response = json_answer(json::object{
-      {"data", {{"status", probe ? "healthy" : "unhealthy"}, {"version", kWireVersion}, {"detail", probe ? "" : probe.error().message}}}});
+  HttpResponse response = json_answer(json::object{{"data",
+                                                    {{"status", probe ? "healthy" : "unhealthy"},
+                                                     {"version", kWireVersion},
+                                                     {"detail", probe ? "" : probe.error().message}}}});
   if (!probe) response.status = 500;
   return response;
 }

@@ -18,7 +18,8 @@ constexpr std::int64_t kPruneBlock = 100;
 constexpr int kCommitTries = 8;
 
 Kv kv_of(const json::object& raw) {
-  return {text_of(raw, "key"), object_of(raw, "value"), number_of(raw, "create_revision"), number_of(raw, "mod_revision")};
+  return {text_of(raw, "key"), object_of(raw, "value"), number_of(raw, "create_revision"),
+          number_of(raw, "mod_revision")};
 }
 
 std::vector<Kv> kvs_of(const json::object& reply) {
@@ -136,11 +137,13 @@ Outcome<std::vector<Kv>> Store::range(const std::string& prefix, std::int64_t* r
 Outcome<std::vector<Kv>> Store::newest_first(const std::string& prefix) {
   auto all = range(prefix);
   if (!all) return all.error();
-  std::stable_sort(all->begin(), all->end(), [](const Kv& a, const Kv& b) { return a.create_revision > b.create_revision; });
+  std::stable_sort(all->begin(), all->end(),
+                   [](const Kv& a, const Kv& b) { return a.create_revision > b.create_revision; });
   return all;
 }
 
-Outcome<std::vector<Kv>> Store::slice(const std::string& from, const std::string& to, std::int64_t limit, bool descending) {
+Outcome<std::vector<Kv>> Store::slice(const std::string& from, const std::string& to, std::int64_t limit,
+                                      bool descending) {
   auto reply = call("Range", {{"from", from}, {"to", to}, {"limit", limit}, {"descending", descending}});
   if (!reply) return reply.error();
   return kvs_of(*reply);
@@ -221,7 +224,8 @@ Outcome<Commit> Store::commit(const Change& change) {
 Verdict Store::must_commit(const Change& change) {
   auto done = commit(change);
   if (!done) return done.error();
-  if (*done == Commit::conflict) return conflict("changed by someone else at the same moment; read it again and repeat");
+  if (*done == Commit::conflict)
+    return conflict("changed by someone else at the same moment; read it again and repeat");
   return std::nullopt;
 }
 

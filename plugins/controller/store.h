@@ -5,14 +5,13 @@
 /// Thread: [any].
 #pragma once
 
+#include <boost/json.hpp>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <boost/json.hpp>
 
 #include "api_error.h"
 #include "flynn/sdk/host.h"

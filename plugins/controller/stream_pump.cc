@@ -95,7 +95,8 @@ bool StreamPump::add(std::unique_ptr<StreamStart> start, UniqueFd& client) {
 
 void StreamPump::wake() {
   std::uint64_t one = 1;
-  if (wake_fd_) [[maybe_unused]] ssize_t written = ::write(wake_fd_.get(), &one, sizeof one);
+  if (wake_fd_) [[maybe_unused]]
+    ssize_t written = ::write(wake_fd_.get(), &one, sizeof one);
 }
 
 bool StreamPump::wait_empty(std::chrono::steady_clock::time_point deadline) {
@@ -121,7 +122,8 @@ void StreamPump::run() {
   std::array<epoll_event, 128> ready{};
   auto last_round = std::chrono::steady_clock::now();
   while (!stopping_) {
-    int n = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), static_cast<int>(keep_alive_.count() / 2 + 1));
+    int n = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()),
+                         static_cast<int>(keep_alive_.count() / 2 + 1));
     bool woken = false;
     for (int i = 0; i < n; ++i) {
       const epoll_event& event = ready[static_cast<std::size_t>(i)];

@@ -27,12 +27,15 @@ bool is_label(std::string_view label) {
 
 Verdict check_ports(std::string_view type, const json::array& ports) {
   for (const json::value& entry : ports) {
-    if (!entry.is_object()) return validation("processes", "of type " + std::string(type) + ": a port must be an object");
+    if (!entry.is_object())
+      return validation("processes", "of type " + std::string(type) + ": a port must be an object");
     const json::object& port = entry.get_object();
     std::int64_t number = number_of(port, "port");
-    if (number < 0 || number > 65535) return validation("processes", "of type " + std::string(type) + ": port out of range");
+    if (number < 0 || number > 65535)
+      return validation("processes", "of type " + std::string(type) + ": port out of range");
     std::string proto = text_of(port, "proto", "tcp");
-    if (proto != "tcp" && proto != "udp") return validation("processes", "of type " + std::string(type) + ": proto must be tcp or udp");
+    if (proto != "tcp" && proto != "udp")
+      return validation("processes", "of type " + std::string(type) + ": proto must be tcp or udp");
     std::string service = text_of(object_of(port, "service"), "name");
     if (!service.empty() && !is_service_name(service)) {
       return validation("processes", "of type " + std::string(type) + ": bad service name \"" + service + "\"");
@@ -47,9 +50,8 @@ bool is_app_name(std::string_view name) { return name.size() <= kNameSizeMax && 
 
 bool is_process_type(std::string_view type) {
   if (type.empty() || type.size() > 64) return false;
-  return std::all_of(type.begin(), type.end(), [](char c) {
-    return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-  });
+  return std::all_of(type.begin(), type.end(),
+                     [](char c) { return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; });
 }
 
 bool is_domain(std::string_view domain) {
@@ -70,7 +72,7 @@ bool is_service_name(std::string_view service) {
 
 bool is_strategy(std::string_view strategy) {
   constexpr std::array<std::string_view, 6> kStrategies = {"all-at-once", "one-by-one",     "one-down-one-up",
-                                                          "in-batches",  "discoverd-meta", "sirenia"};
+                                                           "in-batches",  "discoverd-meta", "sirenia"};
   return std::find(kStrategies.begin(), kStrategies.end(), strategy) != kStrategies.end();
 }
 
@@ -83,9 +85,11 @@ Verdict check_env(std::string_view field, const json::object& env) {
       return validation(std::string(field), "has a key with \"=\" or NUL in it");
     }
     // The value itself is a secret: only its name may stand in a message.
-    if (!entry.value().is_string()) return validation(std::string(field), "of " + std::string(key) + " must be a string");
+    if (!entry.value().is_string())
+      return validation(std::string(field), "of " + std::string(key) + " must be a string");
     std::string_view value = entry.value().get_string();
-    if (value.find('\0') != std::string_view::npos) return validation(std::string(field), "of " + std::string(key) + " has a NUL in it");
+    if (value.find('\0') != std::string_view::npos)
+      return validation(std::string(field), "of " + std::string(key) + " has a NUL in it");
     total += key.size() + value.size();
   }
   if (total > kEnvBytesMax) return validation(std::string(field), "is larger than 256 KiB");
@@ -103,7 +107,8 @@ Verdict check_processes(const json::object& processes) {
   for (const auto& entry : processes) {
     std::string_view type = entry.key();
     if (!is_process_type(type)) return validation("processes", "has a bad type name \"" + std::string(type) + "\"");
-    if (!entry.value().is_object()) return validation("processes", "of type " + std::string(type) + " must be an object");
+    if (!entry.value().is_object())
+      return validation("processes", "of type " + std::string(type) + " must be an object");
     const json::object& process = entry.value().get_object();
     if (Verdict bad = check_env("env", object_of(process, "env"))) return bad;
     for (const json::value& arg : array_of(process, "args")) {

@@ -1,10 +1,9 @@
 /// What names, environments and process types may be. Pure; each answers with nothing or with the error for the client.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <string>
 #include <string_view>
-
-#include <boost/json/object.hpp>
 
 #include "api_error.h"
 

@@ -5,8 +5,9 @@ namespace flynn::controller {
 namespace {
 
 json::object volume_of(const json::object& raw) {
-  json::object out{{"id", text_of(raw, "id")}, {"host_id", text_of(raw, "host_id")}, {"type", "data"}, {"state", "created"},
-                   {"app", text_of(raw, "app_id")}, {"path", text_of(raw, "path")}, {"meta", json::object{}}};
+  json::object out{{"id", text_of(raw, "id")}, {"host_id", text_of(raw, "host_id")}, {"type", "data"},
+                   {"state", "created"},       {"app", text_of(raw, "app_id")},      {"path", text_of(raw, "path")},
+                   {"meta", json::object{}}};
   if (std::string job = text_of(raw, "job_id"); !job.empty()) out["job"] = job;
   if (std::string created = text_of(raw, "created_at"); !created.empty()) out["created_at"] = created;
   return out;
@@ -58,7 +59,8 @@ Outcome<HttpResponse> decommission(Context& context, const HttpRequest&, const P
   auto volume = find_volume(context, params);
   if (!volume) return volume.error();
   auto done = context.door.call("flynn.host/1", "VolumeDestroy", {{"id", params[1]}});
-  if (!done && done.error().code == Code::failed_precondition) return validation("", "the volume is in use: " + done.error().message);
+  if (!done && done.error().code == Code::failed_precondition)
+    return validation("", "the volume is in use: " + done.error().message);
   if (!done) return unknown_error("destroy the volume: " + done.error().message);
   (*volume)["state"] = "destroyed";
   (*volume)["decommissioned_at"] = now_text();

@@ -22,7 +22,8 @@ Result<std::optional<std::string>> read_bound(const json::object& document, std:
   const auto* found = document.if_contains(member);
   if (found == nullptr || found->is_null()) return std::optional<std::string>();
   if (!found->is_string()) return invalid("member " + std::string(member) + " must be a string");
-  if (found->get_string().size() > kKeyBytesMax + 8) return invalid(std::string(member) + " is longer than a key can be");
+  if (found->get_string().size() > kKeyBytesMax + 8)
+    return invalid(std::string(member) + " is longer than a key can be");
   return std::optional<std::string>(std::string(found->get_string()));
 }
 
@@ -185,7 +186,8 @@ Result<LeaseId> read_lease(const json::object& document) {
   if (found == nullptr || found->is_null()) return LeaseId{0};
   if (!found->is_string()) return invalid("member lease must be a string");
   const auto lease = lease_from_text(found->get_string());
-  if (!lease) return Error{Code::not_found, "lease \"" + std::string(found->get_string()).substr(0, 64) + "\" is unknown"};
+  if (!lease)
+    return Error{Code::not_found, "lease \"" + std::string(found->get_string()).substr(0, 64) + "\" is unknown"};
   return *lease;
 }
 

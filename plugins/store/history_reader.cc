@@ -26,8 +26,12 @@ Result<Event> HistoryReader::event() {
   if (rows_.integer(1) != 1) return event;
   auto value = cipher_->open(sealed_place(event.key, id), rows_.bytes(6));
   if (!value) return value.error();
-  event.entry = Entry{std::make_shared<const std::string>(std::move(*value)), rows_.integer(2),
-                      id / kRecordsPerRevision, rows_.integer(3), static_cast<LeaseId>(rows_.integer(4)), id};
+  event.entry = Entry{std::make_shared<const std::string>(std::move(*value)),
+                      rows_.integer(2),
+                      id / kRecordsPerRevision,
+                      rows_.integer(3),
+                      static_cast<LeaseId>(rows_.integer(4)),
+                      id};
   return event;
 }
 

@@ -19,8 +19,8 @@ std::string lease_text(LeaseId lease);
 /// nullopt when the text can't be a lease's.
 std::optional<LeaseId> lease_from_text(std::string_view text);
 
-/// A lease ends at its deadline: from then on it can be neither renewed nor written under, even before its keys are gone.
-/// Thread: guarded by the owner.
+/// A lease ends at its deadline: from then on it can be neither renewed nor written under, even before its keys are
+/// gone. Thread: guarded by the owner.
 class LeaseTable {
  public:
   using Time = LeaseClock::time_point;

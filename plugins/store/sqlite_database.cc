@@ -10,7 +10,8 @@ Error sqlite_error(sqlite3* database, std::string_view doing) {
   const int code = sqlite3_errcode(database) & 0xff;
   Error error{Code::internal, std::string(doing) + ": SQLite: " + sqlite3_errmsg(database)};
   const int system_errno = sqlite3_system_errno(database);
-  if (code == SQLITE_IOERR && system_errno != 0) error.message += " (" + errno_error(system_errno, "system").message + ")";
+  if (code == SQLITE_IOERR && system_errno != 0)
+    error.message += " (" + errno_error(system_errno, "system").message + ")";
   if (code == SQLITE_FULL) {
     error.code = Code::resource_exhausted;
     error.message += ": free space on the disk of the store, it goes on by itself";

@@ -33,7 +33,8 @@ Result<UniqueFd> lock_folder(const std::string& folder) {
   for (int tries = 0; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
     if (errno != EWOULDBLOCK && errno != EINTR) return errno_error(errno, "lock " + path);
     if (tries == kLockTries)
-      return Error{Code::failed_precondition, "the store in " + folder + " is in use by another process: stop that one first"};
+      return Error{Code::failed_precondition,
+                   "the store in " + folder + " is in use by another process: stop that one first"};
     ::poll(nullptr, 0, kLockPauseMs);
   }
   return lock;
@@ -169,7 +170,8 @@ Result<JournalState> SqliteJournal::load() {
   }
 }
 
-// From the newest to the oldest: the first record of a key is its present, and the values of the others are not even read.
+// From the newest to the oldest: the first record of a key is its present, and the values of the others are not even
+// read.
 Result<void> SqliteJournal::load_records(JournalState& state) {
   auto rows = Statement::prepare(
       database_, "SELECT id, type, create_revision, version, lease, key, value FROM records ORDER BY id DESC");

@@ -39,9 +39,7 @@ struct JournalBatch {
   /// Removes what the records of the revisions [first, second) supersede.
   std::optional<std::pair<Revision, Revision>> purge;
 
-  bool empty() const {
-    return revisions.empty() && granted.empty() && revoked.empty() && !compact_revision && !purge;
-  }
+  bool empty() const { return revisions.empty() && granted.empty() && revoked.empty() && !compact_revision && !purge; }
 };
 
 /// The state as the journal holds it.

@@ -56,10 +56,10 @@ Result<void> Store::start(Log& log, Revision purged_revision) {
   auto hub = WatchHub::start(state_, std::move(*reader));
   if (!hub) return hub.error();
   hub_ = std::move(*hub);
-  writer_ = std::make_unique<Writer>(
-      state_, *journal_, log,
-      Writer::Options{options_.history_revisions, purged_revision, [this] { hub_->notify(); },
-                      [this](int pages) { checkpointer_->note_wal_pages(pages); }});
+  writer_ =
+      std::make_unique<Writer>(state_, *journal_, log,
+                               Writer::Options{options_.history_revisions, purged_revision, [this] { hub_->notify(); },
+                                               [this](int pages) { checkpointer_->note_wal_pages(pages); }});
   writer_->start();
   return {};
 }

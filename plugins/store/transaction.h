@@ -1,12 +1,11 @@
 // A transaction and its outcome, as values.
 #pragma once
 
+#include <boost/json/value.hpp>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
-
-#include <boost/json/value.hpp>
 
 #include "key_space.h"
 
@@ -19,8 +18,8 @@ struct Compare {
   std::string key;
   CompareTarget target = CompareTarget::mod;
   CompareOp op = CompareOp::equal;
-  std::int64_t number = 0;       // mod, create, version
-  boost::json::value value;      // value
+  std::int64_t number = 0;   // mod, create, version
+  boost::json::value value;  // value
 };
 
 struct RangeQuery {
@@ -75,7 +74,7 @@ using OpResult = std::variant<PutDone, DeleteDone, GetDone, RangeRows>;
 /// One key's change within one revision.
 struct Event {
   std::string key;
-  std::optional<Entry> entry;       // absent: deleted
+  std::optional<Entry> entry;        // absent: deleted
   std::int64_t previous_record = 0;  // the record that this one supersedes
 };
 

@@ -11,10 +11,14 @@ namespace {
 template <typename T>
 bool holds(const T& left, CompareOp op, const T& right) {
   switch (op) {
-    case CompareOp::equal: return left == right;
-    case CompareOp::not_equal: return !(left == right);
-    case CompareOp::less: return left < right;
-    case CompareOp::greater: return right < left;
+    case CompareOp::equal:
+      return left == right;
+    case CompareOp::not_equal:
+      return !(left == right);
+    case CompareOp::less:
+      return left < right;
+    case CompareOp::greater:
+      return right < left;
   }
   return false;
 }
@@ -31,10 +35,14 @@ bool value_holds(const boost::json::value& left, CompareOp op, const boost::json
 bool compare_holds(const Compare& compare, const KeyView& view) {
   const Entry* entry = view.find(compare.key);
   switch (compare.target) {
-    case CompareTarget::mod: return holds(entry ? entry->mod_revision : 0, compare.op, compare.number);
-    case CompareTarget::create: return holds(entry ? entry->create_revision : 0, compare.op, compare.number);
-    case CompareTarget::version: return holds(entry ? entry->version : 0, compare.op, compare.number);
-    case CompareTarget::value: break;
+    case CompareTarget::mod:
+      return holds(entry ? entry->mod_revision : 0, compare.op, compare.number);
+    case CompareTarget::create:
+      return holds(entry ? entry->create_revision : 0, compare.op, compare.number);
+    case CompareTarget::version:
+      return holds(entry ? entry->version : 0, compare.op, compare.number);
+    case CompareTarget::value:
+      break;
   }
   if (entry == nullptr) return compare.op == CompareOp::not_equal;
   return value_holds(boost::json::parse(*entry->value), compare.op, compare.value);
@@ -102,9 +110,7 @@ class Run {
   std::vector<Event> take_events() { return std::move(events_); }
 
  private:
-  std::int64_t next_record() {
-    return revision_ * kRecordsPerRevision + static_cast<std::int64_t>(events_.size());
-  }
+  std::int64_t next_record() { return revision_ * kRecordsPerRevision + static_cast<std::int64_t>(events_.size()); }
 
   Staging& staging_;
   Revision revision_;
@@ -121,7 +127,8 @@ bool Transaction::read_only() const {
 Result<void> check_shape(const Transaction& txn) {
   for (const auto size : {txn.compare.size(), txn.then_ops.size(), txn.else_ops.size()})
     if (size > kTxnOperationsMax)
-      return Error{Code::invalid_argument, "compare, then and else have at most 128 entries each: split the transaction"};
+      return Error{Code::invalid_argument,
+                   "compare, then and else have at most 128 entries each: split the transaction"};
   if (auto checked = check_branch(txn.then_ops); !checked) return checked.error().context("then");
   if (auto checked = check_branch(txn.else_ops); !checked) return checked.error().context("else");
   return {};

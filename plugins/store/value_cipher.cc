@@ -34,7 +34,8 @@ Result<CipherKey> create_key(const std::string& path) {
     return errno_error(errno, "write the key " + temporary);
   if (::rename(temporary.c_str(), path.c_str()) != 0) return errno_error(errno, "name the key " + path);
   const auto slash = path.find_last_of('/');
-  UniqueFd folder(::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd folder(
+      ::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder || ::fsync(folder.get()) != 0) return errno_error(errno, "sync the folder of the key " + path);
   return key;
 }
@@ -81,7 +82,8 @@ Result<std::string> ValueCipher::seal(std::string_view place, std::string_view t
   const bool sealed_ok =
       RAND_bytes(out, kNonceBytes) == 1 && EVP_EncryptInit_ex(seal_context_, nullptr, nullptr, nullptr, out) == 1 &&
       EVP_EncryptUpdate(seal_context_, nullptr, &length, bytes_of(place), static_cast<int>(place.size())) == 1 &&
-      EVP_EncryptUpdate(seal_context_, out + kNonceBytes, &length, bytes_of(text), static_cast<int>(text.size())) == 1 &&
+      EVP_EncryptUpdate(seal_context_, out + kNonceBytes, &length, bytes_of(text), static_cast<int>(text.size())) ==
+          1 &&
       EVP_EncryptFinal_ex(seal_context_, out + kNonceBytes + length, &length) == 1 &&
       EVP_CIPHER_CTX_ctrl(seal_context_, EVP_CTRL_GCM_GET_TAG, kTagBytes, out + kNonceBytes + text.size()) == 1;
   if (!sealed_ok) return Error{Code::internal, "encrypt a value: OpenSSL failed"};
@@ -100,7 +102,8 @@ Result<std::string> ValueCipher::open(std::string_view place, std::string_view s
       EVP_DecryptUpdate(open_context_, bytes_of(text), &length, in + kNonceBytes, static_cast<int>(text.size())) == 1 &&
       EVP_CIPHER_CTX_ctrl(open_context_, EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1 &&
       EVP_DecryptFinal_ex(open_context_, bytes_of(text) + length, &length) == 1;
-  if (!opened) return Error{Code::internal, "decrypt a value: it was altered, or the key is not the one it was written with"};
+  if (!opened)
+    return Error{Code::internal, "decrypt a value: it was altered, or the key is not the one it was written with"};
   return text;
 }
 

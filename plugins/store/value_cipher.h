@@ -19,8 +19,8 @@ using CipherKey = std::array<unsigned char, kCipherKeyBytes>;
 /// failed_precondition when it is absent and must not be made, has another size, or can be read by others.
 Result<CipherKey> load_key(const std::string& path, bool may_create);
 
-/// AES-256-GCM. A sealed text is nonce (12, random) + ciphertext + tag (16). `place` is authenticated, not stored: a value that
-/// was moved to another key or record does not open. Thread: one at a time per object.
+/// AES-256-GCM. A sealed text is nonce (12, random) + ciphertext + tag (16). `place` is authenticated, not stored: a
+/// value that was moved to another key or record does not open. Thread: one at a time per object.
 class ValueCipher {
  public:
   explicit ValueCipher(const CipherKey& key);

@@ -17,7 +17,8 @@ constexpr int kTickMs = 1'000;
 
 std::string compacted_line(Revision first, Revision compacted) {
   return error_line("out_of_range", "revision " + std::to_string(first) + " was compacted (the oldest is " +
-                                        std::to_string(compacted) + "): read the range again, then watch from its revision + 1");
+                                        std::to_string(compacted) +
+                                        "): read the range again, then watch from its revision + 1");
 }
 
 }  // namespace
@@ -29,7 +30,8 @@ Result<std::unique_ptr<WatchHub>> WatchHub::start(StoreState& state, std::unique
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = wake.get();
-  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) return errno_error(errno, "make the watches' epoll");
+  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0)
+    return errno_error(errno, "make the watches' epoll");
   std::unique_ptr<WatchHub> hub(new WatchHub(state, std::move(reader), std::move(epoll), std::move(wake)));
   hub->worker_.start("store-watch", [raw = hub.get()](const StopSignal& stop) { raw->run(stop); });
   return hub;
@@ -100,8 +102,8 @@ void WatchHub::run(const StopSignal& stop) {
 
 void WatchHub::wait() {
   std::array<epoll_event, 64> events{};
-  const int ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                 watchers_.empty() ? -1 : kTickMs);
+  const int ready =
+      ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), watchers_.empty() ? -1 : kTickMs);
   for (int i = 0; i < ready; ++i) {
     const auto& event = events[static_cast<std::size_t>(i)];
     if (event.data.fd == wake_.get()) {

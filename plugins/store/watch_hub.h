@@ -45,10 +45,10 @@ class WatchHub {
   std::unique_ptr<HistoryReader> reader_;
   UniqueFd epoll_, wake_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Watcher>> added_;                 // mutex_
-  bool finishing_ = false;                                      // mutex_
-  std::map<int, std::unique_ptr<Watcher>> watchers_;            // [thread]
-  std::vector<RevisionEventsPtr> page_;                         // [thread] the last piece read from the journal
+  std::vector<std::unique_ptr<Watcher>> added_;       // mutex_
+  bool finishing_ = false;                            // mutex_
+  std::map<int, std::unique_ptr<Watcher>> watchers_;  // [thread]
+  std::vector<RevisionEventsPtr> page_;               // [thread] the last piece read from the journal
   std::atomic<std::size_t> count_ = 0;
   std::atomic<bool> ended_ = false;
   Worker worker_;

@@ -26,8 +26,9 @@ void Watcher::take(const RevisionEvents& revision, Clock::time_point now) {
   auto line = watch_line(revision, interval_);
   if (line.empty()) return;
   if (pending_bytes_ > kWatchBehindBytesMax) {
-    end_with(error_line("resource_exhausted", "the reader of the watch is more than 8 MiB behind: watch again from the last "
-                                              "revision that was read"),
+    end_with(error_line("resource_exhausted",
+                        "the reader of the watch is more than 8 MiB behind: watch again from the last "
+                        "revision that was read"),
              now);
     return;
   }
@@ -61,8 +62,8 @@ void Watcher::push(std::string line) {
 void Watcher::flush(Clock::time_point now) {
   while (!lines_.empty() && state_ != State::gone) {
     const std::string& line = lines_.front();
-    const ssize_t sent = ::send(fd(), line.data() + sent_of_first_, line.size() - sent_of_first_,
-                                MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent =
+        ::send(fd(), line.data() + sent_of_first_, line.size() - sent_of_first_, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) break;
     if (sent < 0) {

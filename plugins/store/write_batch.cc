@@ -65,7 +65,8 @@ void WriteBatch::apply(LeaseTable::Time now) {
   });
   {
     const std::lock_guard lock(state_.lease_mutex);
-    for (const auto& lease : journal_.granted) state_.leases.add(lease.id, std::chrono::milliseconds(lease.ttl_ms), now);
+    for (const auto& lease : journal_.granted)
+      state_.leases.add(lease.id, std::chrono::milliseconds(lease.ttl_ms), now);
     for (const auto lease : journal_.revoked) state_.leases.remove(lease);
   }
   for (const auto& revision : journal_.revisions) state_.history.append(revision);

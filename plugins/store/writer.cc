@@ -27,7 +27,10 @@ Result<Applied> add_safely(WriteBatch& batch, const WriteWork& work) {
 }  // namespace
 
 Writer::Writer(StoreState& state, SqliteJournal& journal, Log& log, Options options)
-    : state_(state), journal_(journal), log_(log), options_(std::move(options)),
+    : state_(state),
+      journal_(journal),
+      log_(log),
+      options_(std::move(options)),
       purged_revision_(options_.purged_revision) {}
 
 void Writer::start() {
@@ -176,8 +179,8 @@ void Writer::plan_housekeeping(WriteBatch& batch) const {
   }
   const auto slack = options_.history_revisions / 10 + 1;
   if (batch.revision() - compacted > options_.history_revisions + slack)
-    batch.compact_to(std::max(batch.revision() - options_.history_revisions,
-                              batch.journal().compact_revision.value_or(0)));
+    batch.compact_to(
+        std::max(batch.revision() - options_.history_revisions, batch.journal().compact_revision.value_or(0)));
   // Only what was compacted by an earlier commit: readers of the history must have been able to learn of it.
   if (purge_due()) batch.purge(purged_revision_, std::min(compacted, purged_revision_ + kPurgeRevisionsPerBatch));
 }

@@ -1,4 +1,5 @@
-// Writer: the one thread that changes the store. It takes all writes that wait, commits them together, then answers all.
+// Writer: the one thread that changes the store. It takes all writes that wait, commits them together, then answers
+// all.
 #pragma once
 
 #include <condition_variable>
@@ -22,8 +23,8 @@ class Writer {
   struct Options {
     Revision history_revisions = kHistoryRevisionsDefault;
     Revision purged_revision = 0;
-    std::function<void()> on_commit;            // revisions were published
-    std::function<void(int)> on_wal_pages;      // the WAL's length after a commit
+    std::function<void()> on_commit;        // revisions were published
+    std::function<void(int)> on_wal_pages;  // the WAL's length after a commit
   };
 
   Writer(StoreState& state, SqliteJournal& journal, Log& log, Options options);
@@ -71,9 +72,9 @@ class Writer {
   std::condition_variable wake_, idle_;
   std::deque<PendingPtr> queue_;
   bool accepting_ = true, active_ = false, stopping_ = false, busy_ = false;
-  std::optional<Error> failure_;      // mutex_
-  Clock::time_point retry_at_{};      // [thread] no housekeeping before this, after a failure
-  Revision purged_revision_ = 0;      // [thread]
+  std::optional<Error> failure_;  // mutex_
+  Clock::time_point retry_at_{};  // [thread] no housekeeping before this, after a failure
+  Revision purged_revision_ = 0;  // [thread]
   std::thread thread_;
 };
 

@@ -1,4 +1,5 @@
-// com.example.visits/1 Visit {"name"} -> {"text", "visits"}: counts in the store, so that a swap or a crash loses no visit.
+// com.example.visits/1 Visit {"name"} -> {"text", "visits"}: counts in the store, so that a swap or a crash loses no
+// visit.
 #include <flynn/sdk/plugin.h>
 #include <flynn/sdk/store.h>
 
@@ -38,7 +39,8 @@ class Visits : public flynn::Plugin {
       if (!found) return found.error();
       const auto revision = *found ? (*found)->mod_revision : 0;
       const auto count = 1 + (*found ? flynn::int_or((*found)->value.as_object(), "visits") : 0);
-      auto written = store.txn().if_mod(kKey, revision).put(kKey, flynn::json::object{{"v", 1}, {"visits", count}}).commit();
+      auto written =
+          store.txn().if_mod(kKey, revision).put(kKey, flynn::json::object{{"v", 1}, {"visits", count}}).commit();
       if (written) return count;
       if (written.error().code != flynn::Code::conflict) return written.error();
     }

@@ -12,7 +12,8 @@ namespace flynn::builder {
 
 Result<void> show_repository(const std::string& repository) {
   if (::unshare(CLONE_NEWNS) != 0) return errno_error(errno, "make a mount namespace");
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return errno_error(errno, "make mounts private");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return errno_error(errno, "make mounts private");
   if (::mount(repository.c_str(), kRepositoryMount, nullptr, MS_BIND, nullptr) != 0) {
     return errno_error(errno, "bind the repository " + repository);
   }

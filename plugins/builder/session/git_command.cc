@@ -16,7 +16,8 @@ Result<std::string> parse_git_command(std::string_view command) {
   for (std::string_view verb : {"git-receive-pack ", "git receive-pack "}) {
     if (!command.starts_with(verb)) continue;
     command.remove_prefix(verb.size());
-    if (command.size() >= 2 && command.front() == '\'' && command.back() == '\'') command = command.substr(1, command.size() - 2);
+    if (command.size() >= 2 && command.front() == '\'' && command.back() == '\'')
+      command = command.substr(1, command.size() - 2);
     while (command.starts_with('/')) command.remove_prefix(1);
     if (command.ends_with(".git")) command.remove_suffix(4);
     if (!is_name(command)) return Error{Code::invalid_argument, "Invalid repository name; it is <app>.git"};

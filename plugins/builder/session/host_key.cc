@@ -14,7 +14,8 @@ namespace flynn::builder {
 Result<void> ensure_host_key(const std::string& path) {
   if (::access(path.c_str(), F_OK) == 0) return {};
   ssh_key key = nullptr;
-  if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &key) != SSH_OK) return Error{Code::internal, "libssh made no Ed25519 key"};
+  if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &key) != SSH_OK)
+    return Error{Code::internal, "libssh made no Ed25519 key"};
   std::string temporary = path + ".new";
   mode_t before = ::umask(0077);
   int status = ssh_pki_export_privkey_file(key, nullptr, nullptr, nullptr, temporary.c_str());

@@ -1,4 +1,5 @@
-// flynn-git-session: everything of a push that meets a stranger's bytes, each in a process of its own without privileges.
+// flynn-git-session: everything of a push that meets a stranger's bytes, each in a process of its own without
+// privileges.
 //   ssh HOST_KEY UID          the SSH server of one connection (fd 3), control socket (fd 4)
 //   receive REPOSITORY UID MAX   git receive-pack on standard input and output; the hook's socket is fd 3
 //   export REPOSITORY QUARANTINE COMMIT UID   the commit's tree as tar on standard output
@@ -40,16 +41,30 @@ Result<void> confine(const std::string& repository, const std::string& uid) {
 int receive(const std::string& repository, const std::string& uid, const std::string& bytes_max) {
   if (auto done = confine(repository, uid); !done) return fail(done.error());
   std::string limit = "receive.maxInputSize=" + bytes_max;
-  const char* arguments[] = {"git", "-c", limit.c_str(), "-c", "receive.denyNonFastForwards=false", "-c", "gc.autoDetach=false",
-                             "receive-pack", kRepositoryMount, nullptr};
-  const char* environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-                               "HOME=/", "LC_ALL=C.UTF-8", "FLYNN_HOOK_FD=3", nullptr};
+  const char* arguments[] = {"git",
+                             "-c",
+                             limit.c_str(),
+                             "-c",
+                             "receive.denyNonFastForwards=false",
+                             "-c",
+                             "gc.autoDetach=false",
+                             "receive-pack",
+                             kRepositoryMount,
+                             nullptr};
+  const char* environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                               "GIT_CONFIG_NOSYSTEM=1",
+                               "GIT_CONFIG_GLOBAL=/dev/null",
+                               "HOME=/",
+                               "LC_ALL=C.UTF-8",
+                               "FLYNN_HOOK_FD=3",
+                               nullptr};
   std::signal(SIGPIPE, SIG_DFL);
   ::execve("/usr/bin/git", const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
   return fail(errno_error(errno, "start git"));
 }
 
-int export_commit(const std::string& repository, const std::string& quarantine, const std::string& commit, const std::string& uid) {
+int export_commit(const std::string& repository, const std::string& quarantine, const std::string& commit,
+                  const std::string& uid) {
   if (auto done = confine(repository, uid); !done) return fail(done.error());
   std::string pushed = quarantine.empty() ? "" : std::string(kRepositoryMount) + "/objects/" + quarantine;
   auto report = export_tree(kRepositoryMount, pushed, commit, STDOUT_FILENO);

@@ -42,7 +42,8 @@ int run_pre_receive_hook() {
     if (refs.size() == kRefsMax) return fail("a push may change at most 200 references");
     refs.push_back(json::array{json::value(before), json::value(after), json::value(name)});
   }
-  json::object push{{"refs", std::move(refs)}, {"quarantine", quarantine != nullptr ? std::filesystem::path(quarantine).filename().string() : ""}};
+  json::object push{{"refs", std::move(refs)},
+                    {"quarantine", quarantine != nullptr ? std::filesystem::path(quarantine).filename().string() : ""}};
   if (auto sent = send_message(socket, push); !sent) return fail(sent.error().message);
   for (;;) {
     auto message = receive_message(socket, Deadline::none());

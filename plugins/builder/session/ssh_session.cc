@@ -107,7 +107,8 @@ int Session::on_exec(ssh_session, ssh_channel, const char* command, void* self) 
   return 0;
 }
 
-// Takes all of it: a callback that consumes a part hangs pushes above the window. The window itself bounds what waits here.
+// Takes all of it: a callback that consumes a part hangs pushes above the window. The window itself bounds what waits
+// here.
 int Session::on_data(ssh_session, ssh_channel, void* data, uint32_t size, int is_error, void* self) {
   auto& me = *static_cast<Session*>(self);
   if (is_error == 0) me.inbound_.append(static_cast<const char*>(data), size);
@@ -156,7 +157,8 @@ bool Session::read_from_git(UniqueFd& from, bool is_error) {
 }
 
 void Session::relay() {
-  for (int fd : {to_git_.get(), from_git_.get(), errors_of_git_.get()}) ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  for (int fd : {to_git_.get(), from_git_.get(), errors_of_git_.get()})
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
   // The pipes stand in libssh's poll set only to wake it; the reading is done here.
   std::vector<int> watched;
   for (int fd : {from_git_.get(), errors_of_git_.get()}) {

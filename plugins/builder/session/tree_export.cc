@@ -26,12 +26,15 @@ using Entry = std::unique_ptr<archive_entry, Freer<archive_entry_free>>;
 
 Error libgit2_error(const std::string& doing) {
   const auto* error = git_error_last();
-  return Error{Code::internal, doing + ": " + (error != nullptr && error->message != nullptr ? error->message : "unknown error of libgit2")};
+  return Error{
+      Code::internal,
+      doing + ": " + (error != nullptr && error->message != nullptr ? error->message : "unknown error of libgit2")};
 }
 
 class Exporter {
  public:
-  Exporter(git_repository* repository, archive* out, git_time_t time) : repository_(repository), out_(out), time_(time) {}
+  Exporter(git_repository* repository, archive* out, git_time_t time)
+      : repository_(repository), out_(out), time_(time) {}
   int entry(const char* root, const git_tree_entry* item);
   Error error;
   ExportReport report;
@@ -48,7 +51,9 @@ bool Exporter::write(archive_entry* head, const void* data, std::size_t size) {
   archive_entry_set_mtime(head, static_cast<time_t>(time_), 0);
   if (archive_write_header(out_, head) != ARCHIVE_OK ||
       (size > 0 && archive_write_data(out_, data, size) != static_cast<la_ssize_t>(size))) {
-    error = Error{Code::internal, std::string("write the source archive: ") + (archive_error_string(out_) ? archive_error_string(out_) : "the reader has gone")};
+    error =
+        Error{Code::internal, std::string("write the source archive: ") +
+                                  (archive_error_string(out_) ? archive_error_string(out_) : "the reader has gone")};
     return false;
   }
   return true;
@@ -131,7 +136,8 @@ Result<ExportReport> export_commit(git_repository* repository, const std::string
 
 }  // namespace
 
-Result<ExportReport> export_tree(const std::string& repository, const std::string& quarantine, const std::string& id, int fd) {
+Result<ExportReport> export_tree(const std::string& repository, const std::string& quarantine, const std::string& id,
+                                 int fd) {
   git_libgit2_init();
   // The bind mount's owner is not looked at: the plugin chose the folder.
   git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
