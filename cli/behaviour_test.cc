@@ -199,8 +199,8 @@ TEST(CliPlugin, ShowsASwapAndTheHostsOwnErrors) {
   const auto refused = flynn.run({"plugin", "rollback", "x"});
 
   EXPECT_EQ(swapped.out,
-            "router: 1.0.0 (aa, generation 1) => 1.1.0 (bb, generation 2)\n  start  4 ms\n"
-            "swap completed in 9 ms, pause 1 ms, old image unmapped\n")
+            "router: 1.0.0 (aa, generation 1) => 1.1.0 (bb, generation 2)\n  start  4.0 ms\n"
+            "swap completed in 9.0 ms, pause 1.0 ms, old image unmapped\n")
       << swapped.err;
   EXPECT_EQ(swapped.err, "") << "progress is for terminals";
   EXPECT_EQ(host.params("plugin.swap"), R"({"slot":"router","path":")" + flynn.folder() + R"(/new.so"})");
