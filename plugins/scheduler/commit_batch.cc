@@ -3,6 +3,23 @@
 #include <set>
 
 namespace flynn::scheduler {
+namespace {
+
+// Changes of one formation compare the same keys: those count once.
+const Change* end_of_batch(const Change* first, const Change* end) {
+  std::set<std::string_view> compared;
+  std::size_t operations = 1;
+  const Change* last = first;
+  for (; last != end; ++last) {
+    for (const auto& [key, revision] : last->unchanged) compared.insert(key);
+    for (const auto& [key, revision] : last->alive) compared.insert(key);
+    operations += last->puts.size() + last->erases.size();
+    if (last != first && operations + compared.size() > kBatchOperationsMax) break;
+  }
+  return last;
+}
+
+}  // namespace
 
 Result<std::int64_t> Committer::commit_batch(const Change* first, const Change* last, std::int64_t leader_token) {
   auto txn = store_.txn();
@@ -35,10 +52,7 @@ Result<CommitOutcome> Committer::commit(const std::vector<Change>& changes, std:
   };
   const Change* const end = changes.data() + changes.size();
   for (const Change* first = changes.data(); first != end;) {
-    std::size_t operations = 1 + first->operations();
-    const Change* last = first + 1;
-    for (; last != end && operations + last->operations() <= kBatchOperationsMax; ++last)
-      operations += last->operations();
+    const Change* const last = end_of_batch(first, end);
     auto revision = commit_batch(first, last, leader_token);
     if (revision) {
       for (const Change* change = first; change != last; ++change) took(change, *revision);

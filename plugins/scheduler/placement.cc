@@ -17,6 +17,9 @@ std::string missing_room(const HostLoad& load, const Resources& claim) {
   return text;
 }
 
+// Exact, and far from overflow for any memory there is.
+std::int64_t percent_of(std::int64_t whole, int percent) { return whole / 100 * percent + whole % 100 * percent / 100; }
+
 double fullness(const HostLoad& load) {
   const auto part = [](std::int64_t used, std::int64_t limit) {
     return limit > 0 ? static_cast<double>(used) / static_cast<double>(limit) : 1.0;
@@ -38,8 +41,8 @@ HostLoads::HostLoads(const CellState& cell, Overcommit overcommit) {
   for (const auto& [id, host] : cell.hosts) {
     auto& load = hosts_[id];
     load.host = &host;
-    load.limit.memory_bytes = host.capacity.memory_bytes / 100 * overcommit.memory_percent;
-    load.limit.cpu_millis = host.capacity.cpu_millis * overcommit.cpu_percent / 100;
+    load.limit.memory_bytes = percent_of(host.capacity.memory_bytes, overcommit.memory_percent);
+    load.limit.cpu_millis = percent_of(host.capacity.cpu_millis, overcommit.cpu_percent);
   }
   for (const auto& [id, job] : cell.jobs)
     if (job.occupies()) claim(job.host_id, Request{job.app_id, job.type, job.claim, {}, {}});
