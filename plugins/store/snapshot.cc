@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <vector>
 
 #include "txn_evaluator.h"
 
 namespace flynn::store {
 namespace {
+
+constexpr std::string_view kNamePrefix = "snapshot-";
 
 struct TemporaryFile {
   std::string path;
@@ -39,7 +43,7 @@ Result<Revision> newest_revision(Database& database) {
 }  // namespace
 
 Result<Snapshot> take_snapshot(const JournalOptions& options) {
-  TemporaryFile temporary{options.folder + "/snapshot-XXXXXX"};
+  TemporaryFile temporary{options.folder + "/" + std::string(kNamePrefix) + "XXXXXX"};
   UniqueFd file(::mkostemp(temporary.path.data(), O_CLOEXEC));
   if (!file) return errno_error(errno, "make a file for the snapshot in " + options.folder);
 
@@ -56,6 +60,14 @@ Result<Snapshot> take_snapshot(const JournalOptions& options) {
   UniqueFd readable(::open(temporary.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!readable) return errno_error(errno, "open the snapshot");
   return Snapshot{*revision, std::move(readable)};
+}
+
+void remove_stale_snapshots(const JournalOptions& options) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> stale;
+  for (const auto& file : std::filesystem::directory_iterator(options.folder, ignored))
+    if (file.path().filename().string().starts_with(kNamePrefix)) stale.push_back(file.path());
+  for (const auto& path : stale) std::filesystem::remove(path, ignored);
 }
 
 }  // namespace flynn::store

@@ -14,4 +14,7 @@ struct Snapshot {
 /// By SQLite's backup interface. Thread: [any].
 Result<Snapshot> take_snapshot(const JournalOptions& options);
 
+/// What a snapshot left behind when its process was killed.
+void remove_stale_snapshots(const JournalOptions& options);
+
 }  // namespace flynn::store

@@ -39,6 +39,7 @@ Store::~Store() { stop(); }
 Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options, Log& log) {
   auto journal = SqliteJournal::open(options.journal);
   if (!journal) return journal.error();
+  remove_stale_snapshots(options.journal);
   auto loaded = (*journal)->load();
   if (!loaded) return loaded.error();
   const auto purged = loaded->purged_revision;

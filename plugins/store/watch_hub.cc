@@ -86,8 +86,8 @@ void WatchHub::run(const StopSignal& stop) {
         ++at;
         continue;
       }
-      at = watchers_.erase(at);  // closing takes it out of the epoll set: nobody else holds this description
-      --count_;
+      const int fd = at++->first;
+      forget(fd);
     }
     if (finished()) break;
     wait();
@@ -110,8 +110,16 @@ void WatchHub::wait() {
       std::uint64_t count = 0;
       if (::read(wake_.get(), &count, sizeof count) < 0) continue;
     }
-    if ((event.events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0 && watchers_.erase(event.data.fd) != 0) --count_;
+    if ((event.events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0) forget(event.data.fd);
   }
+}
+
+// Explicitly out of the epoll set: a child that another plugin has forked may hold the description open for a moment.
+void WatchHub::forget(int fd) {
+  if (!watchers_.contains(fd)) return;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  watchers_.erase(fd);
+  --count_;
 }
 
 void WatchHub::adopt() {

@@ -35,6 +35,7 @@ class WatchHub {
       : state_(state), reader_(std::move(reader)), epoll_(std::move(epoll)), wake_(std::move(wake)) {}
   void run(const StopSignal& stop);
   void wait();
+  void forget(int fd);
   void adopt();
   void serve(Watcher& watcher);
   RevisionEventsPtr find(Watcher& watcher);
