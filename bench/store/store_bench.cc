@@ -25,7 +25,8 @@ struct QuietLog : flynn::Log {
 };
 
 flynn::json::object put(const std::string& key, std::int64_t number) {
-  const flynn::json::object value{{"v", 1}, {"n", number}, {"text", "a value of about the size of a job's status, or so"}};
+  const flynn::json::object value{
+      {"v", 1}, {"n", number}, {"text", "a value of about the size of a job's status, or so"}};
   return {{"put", flynn::json::object{{"key", key}, {"value", value}}}};
 }
 
@@ -33,8 +34,11 @@ double ms(Clock::duration span) { return std::chrono::duration<double, std::mill
 
 bool write_once(Store& store, int caller, std::int64_t number, std::vector<double>& latencies) {
   const auto begun = Clock::now();
-  auto done = store.call("Txn", {{"then", flynn::json::array{put("bench/" + std::to_string(caller) + "/" + std::to_string(number % 100), number)}}},
-                         flynn::Deadline::after(std::chrono::seconds(30)));
+  auto done = store.call(
+      "Txn",
+      {{"then",
+        flynn::json::array{put("bench/" + std::to_string(caller) + "/" + std::to_string(number % 100), number)}}},
+      flynn::Deadline::after(std::chrono::seconds(30)));
   latencies.push_back(ms(Clock::now() - begun));
   if (!done) std::fprintf(stderr, "%s\n", done.error().message.c_str());
   return done.ok();
@@ -55,7 +59,9 @@ void measure(Store& store, int callers, std::chrono::seconds span) {
   std::vector<double> all;
   for (const auto& each : latencies) all.insert(all.end(), each.begin(), each.end());
   std::sort(all.begin(), all.end());
-  const auto at = [&](double share) { return all[static_cast<std::size_t>(static_cast<double>(all.size() - 1) * share)]; };
+  const auto at = [&](double share) {
+    return all[static_cast<std::size_t>(static_cast<double>(all.size() - 1) * share)];
+  };
   std::printf("%3d callers: %8.0f txn/s   p50 %6.2f ms   p99 %6.2f ms   max %6.1f ms\n", callers,
               static_cast<double>(all.size()) / seconds, at(0.5), at(0.99), all.back());
 }

@@ -14,12 +14,11 @@ void increment(StoreWorld& world) {
     auto read = world.call("Get", {{"key", "counter"}});
     ASSERT_TRUE(read);
     const auto& kv = read->body.at("kv").as_object();
-    auto written = world.call("Txn", {{"compare", json::array{json::object{{"key", "counter"},
-                                                                             {"target", "mod"},
-                                                                             {"op", "="},
-                                                                             {"value", kv.at("mod_revision")}}}},
-                                      {"then", json::array{put_op("counter", kv.at("value").as_int64() + 1),
-                                                           put_op("mirror", kv.at("value").as_int64() + 1)}}});
+    auto written = world.call(
+        "Txn", {{"compare", json::array{json::object{
+                                {"key", "counter"}, {"target", "mod"}, {"op", "="}, {"value", kv.at("mod_revision")}}}},
+                {"then", json::array{put_op("counter", kv.at("value").as_int64() + 1),
+                                     put_op("mirror", kv.at("value").as_int64() + 1)}}});
     ASSERT_TRUE(written) << written.error().message;
     done = bool_or(written->body, "succeeded");
   }
@@ -62,7 +61,8 @@ TEST(StoreConcurrency, RestoresFromASnapshotTakenWhileItIsWritten) {
   std::atomic<bool> writing{true};
   std::thread writer([&] {
     for (std::int64_t i = 0; writing; ++i)
-      ASSERT_TRUE(world.call("Txn", txn_of({put_op("a/" + std::to_string(i % 100), i), put_op("b/" + std::to_string(i % 100), i)})));
+      ASSERT_TRUE(world.call(
+          "Txn", txn_of({put_op("a/" + std::to_string(i % 100), i), put_op("b/" + std::to_string(i % 100), i)})));
   });
   Result<Reply> snapshot = world.call("Snapshot", {});
   while (snapshot && int_or(snapshot->body, "revision") < 50) snapshot = world.call("Snapshot", {});

@@ -1,9 +1,8 @@
 // What survives kill -9, restarts and swaps.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <fcntl.h>
 
 #include <filesystem>
 #include <fstream>
@@ -31,8 +30,9 @@ std::int64_t put(StoreWorld& world, const std::string& key, json::value value) {
   for (std::int64_t thread = 0; thread < 4; ++thread)
     writers.emplace_back([&, thread] {
       for (std::int64_t i = thread; i < 1'000'000; i += 4) {
-        auto done = (*store)->call("Txn", txn_of({put_op("n/" + std::to_string(i), i), put_op("twin/" + std::to_string(i), i)}),
-                                   Deadline::after(std::chrono::seconds(20)));
+        auto done =
+            (*store)->call("Txn", txn_of({put_op("n/" + std::to_string(i), i), put_op("twin/" + std::to_string(i), i)}),
+                           Deadline::after(std::chrono::seconds(20)));
         if (!done || ::write(pipe, &i, sizeof i) != sizeof i) ::_exit(2);
       }
     });
@@ -176,7 +176,8 @@ TEST(StoreDurability, EndsWatchesInOrderAtADrainAndTheSuccessorGoesOn) {
   world.store = std::move(*successor);
   put(world, "k", 100);
 
-  for (std::int64_t revision = 1; revision <= 100; ++revision) ASSERT_EQ(int_or(next_events(reader), "revision"), revision);
+  for (std::int64_t revision = 1; revision <= 100; ++revision)
+    ASSERT_EQ(int_or(next_events(reader), "revision"), revision);
   EXPECT_TRUE(next_events(reader).empty());
   auto again = world.call("Watch", {{"prefix", ""}, {"revision", 101}});
   ASSERT_TRUE(again);

@@ -51,7 +51,9 @@ int file_size(sqlite3_file* file, sqlite3_int64* size) { return real(file)->pMet
 int lock_file(sqlite3_file* file, int level) { return real(file)->pMethods->xLock(real(file), level); }
 int unlock_file(sqlite3_file* file, int level) { return real(file)->pMethods->xUnlock(real(file), level); }
 int reserved_lock(sqlite3_file* file, int* out) { return real(file)->pMethods->xCheckReservedLock(real(file), out); }
-int file_control(sqlite3_file* file, int op, void* arg) { return real(file)->pMethods->xFileControl(real(file), op, arg); }
+int file_control(sqlite3_file* file, int op, void* arg) {
+  return real(file)->pMethods->xFileControl(real(file), op, arg);
+}
 int sector_size(sqlite3_file* file) { return real(file)->pMethods->xSectorSize(real(file)); }
 int device_traits(sqlite3_file* file) { return real(file)->pMethods->xDeviceCharacteristics(real(file)); }
 int shm_map(sqlite3_file* file, int page, int size, int extend, void volatile** out) {
@@ -63,10 +65,10 @@ int shm_lock(sqlite3_file* file, int offset, int n, int flags) {
 void shm_barrier(sqlite3_file* file) { real(file)->pMethods->xShmBarrier(real(file)); }
 int shm_unmap(sqlite3_file* file, int remove) { return real(file)->pMethods->xShmUnmap(real(file), remove); }
 
-const sqlite3_io_methods kMethods = {2,           close_file,    read_file,    write_file,    truncate_file,
-                                     sync_file,   file_size,     lock_file,    unlock_file,   reserved_lock,
-                                     file_control, sector_size,  device_traits, shm_map,      shm_lock,
-                                     shm_barrier, shm_unmap,     nullptr,      nullptr};
+const sqlite3_io_methods kMethods = {
+    2,         close_file,  read_file,     write_file,   truncate_file, sync_file,     file_size,
+    lock_file, unlock_file, reserved_lock, file_control, sector_size,   device_traits, shm_map,
+    shm_lock,  shm_barrier, shm_unmap,     nullptr,      nullptr};
 
 int open_file(sqlite3_vfs*, sqlite3_filename name, sqlite3_file* file, int flags, int* out_flags) {
   faulty(file)->base.pMethods = nullptr;

@@ -70,9 +70,10 @@ void compares_before_it_writes(const CallFunction& call) {
 void runs_the_else_branch(const CallFunction& call) {
   put(call, "else/a", 1);
 
-  auto reply = must(call("Txn", {{"compare", json::array{compare("else/a", "mod", "=", 0)}},
-                                 {"then", json::array{put_op("else/b", 1)}},
-                                 {"else", json::array{put_op("else/c", 1), json::object{{"get", {{"key", "else/a"}}}}}}}));
+  auto reply =
+      must(call("Txn", {{"compare", json::array{compare("else/a", "mod", "=", 0)}},
+                        {"then", json::array{put_op("else/b", 1)}},
+                        {"else", json::array{put_op("else/c", 1), json::object{{"get", {{"key", "else/a"}}}}}}}));
 
   EXPECT_FALSE(bool_or(reply.body, "succeeded", true));
   EXPECT_TRUE(get(call, "else/b").empty());
@@ -138,7 +139,8 @@ void watches_in_order(const CallFunction& call) {
   LineReader all(std::move(past.fds[0])), one(std::move(from_now.fds[0]));
 
   const auto both = int_or(must(call("Txn", txn_of({put_op("watch/a", 1), put_op("watch/b", 1)}))).body, "revision");
-  const auto gone = int_or(must(call("Txn", txn_of({json::object{{"delete", {{"prefix", "watch/"}}}}}))).body, "revision");
+  const auto gone =
+      int_or(must(call("Txn", txn_of({json::object{{"delete", {{"prefix", "watch/"}}}}}))).body, "revision");
 
   EXPECT_EQ(int_or(next_events(all), "revision"), before);
   auto line = next_events(all);

@@ -84,7 +84,8 @@ TEST(StoreWatch, NeitherSkipsNorRepeatsOverTenThousandTransactionsWithRestarts) 
   auto range = world.call("Range", {{"prefix", "k/"}});
   ASSERT_TRUE(range);
   Model present;
-  for (const auto& kv : range->body.at("kvs").as_array()) present[string_or(kv.as_object(), "key")] = kv.at("value").as_int64();
+  for (const auto& kv : range->body.at("kvs").as_array())
+    present[string_or(kv.as_object(), "key")] = kv.at("value").as_int64();
   EXPECT_EQ(steady.model(), present);
   EXPECT_EQ(late.model(), present);
 }
