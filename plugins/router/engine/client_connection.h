@@ -22,7 +22,7 @@ class ShortText {
  public:
   void set(std::string_view text) {
     size_ = static_cast<std::uint16_t>(text.size() < Size ? text.size() : Size);
-    std::memcpy(text_.data(), text.data(), size_);
+    if (size_ != 0) std::memcpy(text_.data(), text.data(), size_);
   }
   [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
 

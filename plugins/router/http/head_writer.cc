@@ -14,6 +14,7 @@ class Cursor {
  public:
   explicit Cursor(char* at) : begin_(at), at_(at) {}
   Cursor& put(std::string_view text) {
+    if (text.empty()) return *this;
     std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
     return *this;

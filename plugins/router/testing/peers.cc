@@ -153,11 +153,14 @@ bool Peer::at_end() {
 }
 
 TestBackend::TestBackend(std::function<void(Peer&)> serve)
-    : listener_(listen_anywhere()), stop_(::eventfd(0, EFD_CLOEXEC)), port_(testing::port_of(listener_.get())) {
-  acceptor_ = std::thread([this, serve = std::move(serve)] { accept_all(serve); });
+    : serve_(std::move(serve)),
+      listener_(listen_anywhere()),
+      stop_(::eventfd(0, EFD_CLOEXEC)),
+      port_(testing::port_of(listener_.get())) {
+  acceptor_ = std::thread([this] { accept_all(); });
 }
 
-void TestBackend::accept_all(const std::function<void(Peer&)>& serve) {
+void TestBackend::accept_all() {
   while (true) {
     pollfd fds[] = {{listener_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
     ::poll(fds, 2, -1);
@@ -167,9 +170,9 @@ void TestBackend::accept_all(const std::function<void(Peer&)>& serve) {
     ++connections_;
     const std::lock_guard lock(mutex_);
     open_.push_back(fd.get());
-    served_.emplace_back([this, &serve, raw = fd.release()] {
+    served_.emplace_back([this, raw = fd.release()] {
       Peer peer{UniqueFd(raw)};
-      serve(peer);
+      serve_(peer);
       const std::lock_guard done(mutex_);
       std::erase(open_, raw);
       peer.close();

@@ -66,7 +66,8 @@ class TestBackend {
   [[nodiscard]] int connections() const { return connections_.load(); }
 
  private:
-  void accept_all(const std::function<void(Peer&)>& serve);
+  void accept_all();
+  std::function<void(Peer&)> serve_;
   UniqueFd listener_, stop_;
   int port_;
   std::atomic<int> connections_{0};
