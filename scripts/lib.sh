@@ -41,9 +41,12 @@ install_packages() {
   mapfile -t wanted < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repo/scripts/packages")
   local have
   have=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' | awk '$2 == "installed" { print $1 }')
-  local name
-  for name in "${wanted[@]}"; do
-    grep -qx -- "$name" <<<"$have" || missing+=("$name")
+  local line name program
+  for line in "${wanted[@]}"; do
+    read -r name _ program <<<"$line"
+    grep -qx -- "$name" <<<"$have" && continue
+    [ -n "$program" ] && command -v "$program" >/dev/null && continue
+    missing+=("$name")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   step "install ${#missing[@]} Debian packages: ${missing[*]}"

@@ -15,6 +15,9 @@
 namespace flynn::core {
 namespace {
 
+// The core waits a little longer than it told the plugin, or a phase that uses its whole time would look like a hang.
+constexpr std::uint64_t kPatienceNs = 2'000'000'000ULL;
+
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
@@ -94,16 +97,39 @@ Result<void> Generation::configure(const std::string& config_json, Deadline dead
 
 Result<void> Generation::import_state(Reply& state, Deadline deadline) {
   if (!FLYNN_HAS(table_, import_state)) return {};
-  const std::string body = json::serialize(state.body);
+  return receive("import the old one's state", table_->import_state, state, deadline);
+}
+
+Result<void> Generation::receive(const char* name, Receiver receiver, const Reply& given, Deadline deadline) {
+  const std::string body = json::serialize(given.body);
   std::vector<int> fds;
-  for (const auto& fd : state.fds) fds.push_back(fd.get());
+  for (const auto& fd : given.fds) fds.push_back(fd.get());
   return run(
-      "import the old one's state",
-      [this, body, fds](flynn_error* error) {
-        return table_->import_state(self_, flynn_bytes{body.data(), body.size()}, fds.data(),
-                                    static_cast<std::uint32_t>(fds.size()), error);
+      name,
+      [this, receiver, body, fds](flynn_error* error) {
+        return receiver(self_, flynn_bytes{body.data(), body.size()}, fds.data(),
+                        static_cast<std::uint32_t>(fds.size()), error);
       },
       deadline);
+}
+
+bool Generation::hands_over() const { return FLYNN_HAS(table_, hand_over) && FLYNN_HAS(table_, take_over); }
+
+Result<Reply> Generation::hand_over(unsigned share_permille, Deadline deadline) {
+  auto sink = std::make_shared<ReplySink>();
+  const Deadline patience{deadline.ns + kPatienceNs};
+  auto given = run(
+      "hand over connections",
+      [this, sink, share_permille, deadline](flynn_error* error) {
+        return table_->hand_over(self_, share_permille, deadline.ns, sink->table(), error);
+      },
+      patience);
+  if (!given) return given.error();
+  return sink->take(FLYNN_OK);
+}
+
+Result<void> Generation::take_over(Reply& connections, Deadline deadline) {
+  return receive("take over connections", table_->take_over, connections, deadline);
 }
 
 Result<Reply> Generation::export_state(Deadline deadline) {
@@ -148,8 +174,7 @@ Result<void> Generation::resume(Deadline deadline) {
 
 Result<void> Generation::drain(Deadline deadline) {
   if (!FLYNN_HAS(table_, drain)) return {};
-  // The core waits a little longer than it told the plugin, or a drain to the deadline would always look like a hang.
-  const Deadline patience{deadline.ns + 2'000'000'000ULL};
+  const Deadline patience{deadline.ns + kPatienceNs};
   return run(
       "drain", [this, deadline](flynn_error* error) { return table_->drain(self_, deadline.ns, error); }, patience);
 }
@@ -161,7 +186,7 @@ Generation::Retired Generation::retire(Deadline deadline) {
     host_->revoke();
     Result<void> stopped;
     if (FLYNN_HAS(table_, stop)) {
-      const Deadline patience{deadline.ns + 2'000'000'000ULL};
+      const Deadline patience{deadline.ns + kPatienceNs};
       stopped = run(
           "stop", [this, deadline](flynn_error* error) { return table_->stop(self_, deadline.ns, error); }, patience);
     }

@@ -55,6 +55,10 @@ class Generation : public Guarded {
   Result<void> quiesce(Deadline deadline);
   Result<void> resume(Deadline deadline);
   Result<void> drain(Deadline deadline);
+  /// Connections that move to another generation of the slot; nothing when it can't. See flynn_instance_vt.
+  bool hands_over() const;
+  Result<Reply> hand_over(unsigned share_permille, Deadline deadline);
+  Result<void> take_over(Reply& connections, Deadline deadline);
 
   /// What is left of it, in the end: the gate of the unload.
   struct Retired {
@@ -77,6 +81,8 @@ class Generation : public Guarded {
   struct HostTable;  // the flynn_host that the instance sees
   Generation(CoreServices& services, GenerationFacts facts);
   using Phase = std::function<flynn_status(flynn_error*)>;
+  using Receiver = flynn_status (*)(void*, flynn_bytes, const int*, std::uint32_t, flynn_error*);
+  Result<void> receive(const char* name, Receiver receiver, const Reply& given, Deadline deadline);
   Result<void> run(const char* name, Phase phase, Deadline deadline);
 
   CoreServices& services_;

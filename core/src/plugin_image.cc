@@ -93,7 +93,7 @@ Result<std::unique_ptr<PluginImage>> PluginImage::load(StagedFile file, const Ma
   }
   const auto* descriptor = image->descriptor_;
   if (descriptor == nullptr || !FLYNN_HAS(descriptor, create) || descriptor->abi_major != manifest.abi_major ||
-      descriptor->abi_minor != manifest.abi_minor) {
+      descriptor->abi_minor < manifest.abi_minor) {
     image->unload();
     return Error{Code::failed_precondition,
                  "load " + manifest.name + ": its entry does not return the descriptor that its manifest announces"};

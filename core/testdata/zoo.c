@@ -147,7 +147,7 @@ static flynn_status create(const flynn_host* host, void** self, const flynn_inst
 }
 
 __attribute__((visibility("default"))) const flynn_plugin* flynn_plugin_entry_1(void) {
-  static const flynn_plugin descriptor = {sizeof descriptor, FLYNN_ABI_MAJOR, ZOO_SIN == WRONG_DESCRIPTOR ? 7 : FLYNN_ABI_MINOR, create};
+  static const flynn_plugin descriptor = {sizeof descriptor, ZOO_SIN == WRONG_DESCRIPTOR ? 7 : FLYNN_ABI_MAJOR, FLYNN_ABI_MINOR, create};
   return &descriptor;
 }
 

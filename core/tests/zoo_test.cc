@@ -18,8 +18,8 @@ TEST(Zoo, RefusesAFileBeforeAnyOfItsCodeRuns) {
       {"lazy", "binds lazily"},
       {"nodelete", "-z nodelete"},
       {"unique", "GNU_UNIQUE"},
-      {"abi_2", "this host speaks 1.0"},
-      {"abi_newer", "this host speaks 1.0"},
+      {"abi_2", "this host speaks 1.1"},
+      {"abi_newer", "this host speaks 1.1"},
       {"bad_version", "semantic version"},
       {"bad_interface", "no interface"},
   };

@@ -20,6 +20,13 @@ Result<Reply> Plugin::handle(Call& call) {
   return found->second(call);
 }
 
+Result<Reply> Plugin::hand_over(unsigned, Deadline) { return Reply{{{"connections", json::array{}}, {"left", 0}}}; }
+
+Result<void> Plugin::take_over(Call& connections) {
+  if (connections.fds.empty()) return {};
+  return Error{Code::unimplemented, "this plugin takes over no connections"};
+}
+
 namespace abi1 {
 namespace {
 
@@ -100,21 +107,32 @@ flynn_status configure(void* self, flynn_bytes config, flynn_error* error) noexc
   });
 }
 
-flynn_status import_state(void* self, flynn_bytes state, const int* fds, std::uint32_t count,
-                          flynn_error* error) noexcept {
+// A document and descriptors, given by another instance of the slot.
+template <Result<void> (Plugin::*Function)(Call&)>
+flynn_status receive(void* self, flynn_bytes given, const int* fds, std::uint32_t count, flynn_error* error) noexcept {
   return guarded(error, [&]() -> Result<void> {
-    auto body = document(state);
+    auto body = document(given);
     if (!body) return body.error();
     auto owned = duplicates(fds, count);
     if (!owned) return owned.error();
-    Call call{{}, "import_state", {}, {}, std::move(*body), std::move(*owned), {}};
-    return plugin_of(self).import_state(call);
+    Call call{{}, {}, {}, {}, std::move(*body), std::move(*owned), {}};
+    return (plugin_of(self).*Function)(call);
   });
 }
 
 flynn_status export_state(void* self, flynn_reply* out, flynn_error* error) noexcept {
   return guarded(error, [&]() -> Result<void> {
     auto reply = plugin_of(self).export_state();
+    if (!reply) return reply.error();
+    fill(out, *reply);
+    return {};
+  });
+}
+
+flynn_status hand_over(void* self, std::uint32_t share_permille, std::uint64_t deadline_ns, flynn_reply* out,
+                       flynn_error* error) noexcept {
+  return guarded(error, [&]() -> Result<void> {
+    auto reply = plugin_of(self).hand_over(share_permille, Deadline{deadline_ns});
     if (!reply) return reply.error();
     fill(out, *reply);
     return {};
@@ -137,7 +155,7 @@ constexpr flynn_instance_vt kInstanceTable = {
     sizeof(flynn_instance_vt),
     0,
     configure,
-    import_state,
+    receive<&Plugin::import_state>,
     phase<&Plugin::start>,
     phase<&Plugin::health>,
     phase<&Plugin::activate>,
@@ -148,6 +166,8 @@ constexpr flynn_instance_vt kInstanceTable = {
     timed_phase<&Plugin::stop>,
     destroy,
     handle,
+    hand_over,
+    receive<&Plugin::take_over>,
 };
 
 }  // namespace

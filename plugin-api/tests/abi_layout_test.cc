@@ -1,4 +1,4 @@
-// Pins every struct of ABI 1.0: a released member never moves.
+// Pins every struct of ABI 1: a released member never moves.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -51,6 +51,8 @@ TEST(AbiLayout, KeepsEveryReleasedMemberWhereItIs) {
   AT(flynn_instance_vt, stop, 80);
   AT(flynn_instance_vt, destroy, 88);
   AT(flynn_instance_vt, handle, 96);
+  AT(flynn_instance_vt, hand_over, 104);  // 1.1
+  AT(flynn_instance_vt, take_over, 112);
 
   AT(flynn_plugin, abi_major, 4);
   AT(flynn_plugin, abi_minor, 6);

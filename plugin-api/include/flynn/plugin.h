@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define FLYNN_ABI_MAJOR 1
-#define FLYNN_ABI_MINOR 0
+#define FLYNN_ABI_MINOR 1
 #define FLYNN_NOTE_NAME "Flynn"
 #define FLYNN_NOTE_MANIFEST 1
 
@@ -123,7 +123,7 @@ struct flynn_host {
 
 /* An instance. All lifecycle functions are [control]; handle is [any]. Order, and what each may do:
  *   create -> configure -> [import_state] -> start -> health* -> activate -> handle* -> quiesce -> [export_state]
- *          -> drain -> stop -> destroy;     resume undoes quiesce when a swap is rolled back.
+ *          -> [hand_over*] -> drain -> stop -> destroy;     resume undoes quiesce when a swap is rolled back.
  * A function that a plugin does not need is NULL, except handle and destroy. */
 typedef struct flynn_instance_vt {
   uint32_t struct_size;
@@ -150,6 +150,21 @@ typedef struct flynn_instance_vt {
   void (*destroy)(void* self);
   /* One call. [any] */
   flynn_status (*handle)(void* self, const flynn_call*, flynn_reply*);
+
+  /* Since 1.1: connections move to another instance of the slot with their sockets, in a swap or as a canary's share.
+   * An instance whose two functions are NULL drains instead.
+   *
+   * hand_over gives connections away. share_permille 1000: every one that can move, now or once its running answer has
+   * ended. 1 to 999: of those accepted from now on this share, also while the instance is active; 0: no more of them.
+   * Returns when it has something to give (at most 128 descriptors), when nothing is left that could move, or at the
+   * deadline with nothing. The reply is {"connections":[…],"left":N}: the list is for take_over of the same plugin and
+   * opaque to the host, N counts those that may still move. What was given away is no longer the instance's.
+   *
+   * take_over receives them, body and descriptors as given (R9). Called after activate. It takes all or, with an
+   * error, none. */
+  flynn_status (*hand_over)(void* self, uint32_t share_permille, uint64_t deadline_ns, flynn_reply* connections,
+                            flynn_error*);
+  flynn_status (*take_over)(void* self, flynn_bytes connections_json, const int* fds, uint32_t fd_count, flynn_error*);
 } flynn_instance_vt;
 
 typedef struct flynn_plugin {

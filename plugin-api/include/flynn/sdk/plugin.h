@@ -42,6 +42,9 @@ class Plugin {
   virtual Result<void> resume() { return activate(); }
   virtual Result<Reply> export_state() { return Reply{}; }
   virtual Result<void> drain(Deadline) { return {}; }
+  /// Connections for another instance of this slot, see flynn_instance_vt. The default has none: they are drained.
+  virtual Result<Reply> hand_over(unsigned share_permille, Deadline);
+  virtual Result<void> take_over(Call& connections);
   /// Ends and joins everything. An error keeps the image mapped for good.
   virtual Result<void> stop(Deadline) { return {}; }
 
