@@ -127,6 +127,11 @@ std::deque<json::object> ChangeBoard::running_lines(const std::string& slot) con
   return lines;
 }
 
+std::size_t ChangeBoard::watchers() const {
+  const std::lock_guard lock(mutex_);
+  return watchers_.size();
+}
+
 Result<std::unique_ptr<ChangeBoard::Watcher>> ChangeBoard::watch(const std::string& slot) {
   std::unique_ptr<Watcher> watcher(new Watcher(*this, slot));
   const std::lock_guard lock(mutex_);

@@ -66,6 +66,7 @@ class ChangeBoard {
 
   /// resource_exhausted when kWatchersMax watch already. Its first lines are what runs now. The board must outlive it.
   Result<std::unique_ptr<Watcher>> watch(const std::string& slot);
+  std::size_t watchers() const;
 
  private:
   void tell(const json::object& line, const std::string& slot);
