@@ -106,7 +106,7 @@ class Node {
   Door door_;
   CoreServices services_;
   std::unique_ptr<History> history_;
-  std::vector<std::unique_ptr<SlotPlan>> plans_;  // in the order of the file; fixed after boot
+  std::vector<std::unique_ptr<SlotPlan>> plans_;  // in the order of the file; fixed
   mutable std::mutex mutex_;                      // statuses and the record
   ActiveRecord record_;
   std::string started_at_;
