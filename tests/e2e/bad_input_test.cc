@@ -84,7 +84,9 @@ TEST(BadInputFullDisk, FailsThePushAndNothingElse) {
   const auto pushed = small.push_sample("static-site", "room");
   EXPECT_TRUE(pushed.ok()) << pushed.out << small.log();
   small.stop();
-  run({"umount", "-l", small.data_dir()});
+  const auto purged = small.purge();
+  EXPECT_TRUE(purged.ok()) << purged.out;
+  EXPECT_EQ(::umount(small.data_dir().c_str()), 0) << "something still holds the disk";
 }
 
 TEST_F(BadInput, PushOfAProcessThatNeverListensNamesThePort) {
