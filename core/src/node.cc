@@ -22,7 +22,15 @@ Node::Node(NodeConfig config, Listeners listeners, EventLog& log)
       listeners_(std::move(listeners)),
       log_(log),
       services_{door_, listeners_, log_, config_.node, config_.data_dir, config_.run_dir},
-      started_at_(now_rfc3339()) {}
+      started_at_(now_rfc3339()) {
+  // Here and not at boot: the admin socket answers already while that runs, and a node without slots would look healthy.
+  for (const auto& plugin : config_.plugins) {
+    auto entry = std::make_unique<SlotPlan>();
+    entry->config = plugin;
+    entry->slot = std::make_unique<Slot>(plugin.slot);
+    plans_.push_back(std::move(entry));
+  }
+}
 
 Node::~Node() = default;
 
@@ -77,12 +85,6 @@ Result<void> Node::boot() {
   if (!history) return history.error();
   history_ = std::move(*history);
   if (!prepare_hazards()) log_.warn("membarrier_refused", {{"effect", "each call pays a full fence"}});
-  for (const auto& plugin : config_.plugins) {
-    auto entry = std::make_unique<SlotPlan>();
-    entry->config = plugin;
-    entry->slot = std::make_unique<Slot>(plugin.slot);
-    plans_.push_back(std::move(entry));
-  }
   for (auto& entry : plans_) {
     auto& pending = record_.slot(entry->config.slot).pending;
     if (pending) {
