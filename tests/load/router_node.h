@@ -19,9 +19,11 @@ class RouterNode {
   RouterNode(const RouterNode&) = delete;
   RouterNode& operator=(const RouterNode&) = delete;
 
+  /// Before start().
+  core::CoreConfig& core() { return config_.core; }
   /// Empty once the app answers; otherwise what failed.
   std::string start();
-  /// The router by itself: a new copy of the same file.
+  /// The router by another copy of the same file.
   Result<core::SwapOutcome> swap(const core::SwapOptions& options);
   [[nodiscard]] int port() const { return port_; }
   json::object router_figures();

@@ -44,7 +44,7 @@ TEST(SwapUnderLoad, NoClientOfAnyKindNotices) {
   for (std::size_t kind = 0; kind < kKinds; ++kind) EXPECT_GT(result.answered[kind], 0u) << kKindNames[kind];
 }
 
-TEST(SwapUnderLoad, ACanaryAndARollBackAreNotNoticedEither) {
+TEST(SwapUnderLoad, ACanaryIsNotNoticedEither) {
   LoadBackend backend;
   RouterNode node(backend.port());
   ASSERT_EQ(node.start(), "");
@@ -60,6 +60,29 @@ TEST(SwapUnderLoad, ACanaryAndARollBackAreNotNoticedEither) {
   ASSERT_TRUE(swapped.ok()) << swapped.error().message;
   EXPECT_EQ(result.failed, 0u) << result.first_failure;
   EXPECT_EQ(result.tunnels_lost, 0u) << result.first_failure;
+}
+
+TEST(SwapUnderLoad, NorIsAVersionThatFailsItsProbation) {
+  LoadBackend backend;
+  RouterNode node(backend.port());
+  node.core().gate.descriptors_max = -100'000;  // whatever the new one has is too much
+  ASSERT_EQ(node.start(), "");
+  const Mix mix;
+  MixedLoad load(node.port(), RouterNode::kHost, mix);
+
+  for (int i = 0; i < 3; ++i) {
+    auto options = without_probation();
+    options.probation = std::chrono::seconds(5);
+    const auto swapped = node.swap(options);
+    ASSERT_FALSE(swapped.ok());
+    EXPECT_NE(swapped.error().message.find("rolled back"), std::string::npos) << swapped.error().message;
+  }
+  const auto result = load.stop();
+
+  EXPECT_EQ(result.failed, 0u) << result.first_failure;
+  EXPECT_EQ(result.tunnels_lost, 0u) << result.first_failure;
+  EXPECT_EQ(result.connections,
+            static_cast<std::uint64_t>(mix.lanes[kKeepAlive] + mix.lanes[kUpload] + mix.lanes[kDownload]));
 }
 
 }  // namespace
