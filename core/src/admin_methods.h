@@ -21,6 +21,8 @@ class AdminMethods {
   Result<json::object> inspect(const json::object& params);
   Result<json::object> swap(const json::object& params, bool back, const AdminProgress& progress);
   Result<json::object> configure(const json::object& params);
+  Result<json::object> start(const json::object& params);
+  Result<json::object> audit(const json::object& params);
   Result<json::object> call(const json::object& params);
 
   Node& node_;

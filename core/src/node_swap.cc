@@ -1,6 +1,7 @@
 // The operator's changes of a running node: swap, roll back, configure; and what is recorded of them.
 #include "config_schema.h"
 #include "node.h"
+#include "sha256.h"
 
 namespace flynn::core {
 namespace {
@@ -13,6 +14,12 @@ json::object facts_of(const Generation& generation) {
 
 RecordedVersion recorded(const Generation& generation) {
   return {generation.file().path.string(), generation.facts().manifest.version, generation.file().digest};
+}
+
+json::array phases_of(const SwapReport& report) {
+  json::array phases;
+  for (const auto& phase : report.phases) phases.push_back(json::object{{"phase", phase.name}, {"ms", phase.ms}});
+  return phases;
 }
 
 // The one change of a slot that may run. A health check that runs just now is waited for.
@@ -116,6 +123,7 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
     record_.slot(entry.config.slot).previous = old_version;
     entry.manifest = *manifest;
     entry.config_json = *config;
+    entry.note.clear();
   }
   record_commit(entry, next_version);
   door_.announce(*entry.slot, manifest->provides);
@@ -139,13 +147,19 @@ Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::p
   const Change change(*entry->slot);
   if (!change.begun())
     return Error{Code::conflict, "another change of " + slot + " is running: wait for it and try again"};
-  auto outcome = replace(*entry, file, drain.count() > 0 ? drain : config_.core.drain, "swap", progress);
+  history_->add(
+      {{"slot", slot}, {"action", "swap_begins"}, {"file", file.string()}, {"from", version_in_force(*entry)}});
+  auto outcome = entry->slot->current() == nullptr
+                     ? install(*entry, file)
+                     : replace(*entry, file, drain.count() > 0 ? drain : config_.core.drain, "swap", progress);
   json::object note{{"slot", slot}, {"action", "swap"}, {"file", file.string()}};
   if (outcome) {
+    note["phases"] = phases_of(outcome->report);
     note["from"] = outcome->from;
     note["to"] = outcome->to;
     note["total_ms"] = outcome->report.total_ms;
   }
+  note["signature"] = newest_signature(*entry);
   note["outcome"] = outcome ? std::string("committed") : "refused or rolled back: " + outcome.error().message;
   history_->add(std::move(note));
   if (!outcome) log_.write(FLYNN_LOG_WARN, slot, "swap_failed", {{"error", outcome.error().message}});
@@ -157,13 +171,21 @@ Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress&
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
   std::filesystem::path file;
+  RecordedVersion version;
   {
     const std::lock_guard lock(mutex_);
     const auto& previous = record_.slot(slot).previous;
     if (!previous)
       return Error{Code::failed_precondition, slot + " has not been swapped, so there is no version to go back to"};
     file = previous->path;
+    version = *previous;
   }
+  if (digest_of_file(file).value_or("") != version.digest)
+    return Error{Code::failed_precondition, "the kept file of " + slot + " " + version.version + " (" + file.string() +
+                                                ") is gone or was changed: swap in a file of that version instead"};
+  history_->add({{"slot", slot},
+                 {"action", "rollback_begins"},
+                 {"to", {{"version", version.version}, {"digest", version.digest}}}});
   return swap(slot, file, std::chrono::milliseconds(0), progress);
 }
 
@@ -192,8 +214,11 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
     const std::lock_guard state(mutex_);
     entry->config_json = *judged;
   }
-  history_->add(
-      {{"slot", slot}, {"action", "configure"}, {"outcome", applied ? "live" : "by a swap of the same version"}});
+  // Never the values: some are secrets.
+  history_->add({{"slot", slot},
+                 {"action", "configure"},
+                 {"config_sha256", sha256_hex(config_json)},
+                 {"outcome", applied ? "live" : "by a swap of the same version"}});
   return applied.ok();
 }
 
