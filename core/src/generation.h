@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "call_counters.h"
 #include "control_thread.h"
 #include "crash_note.h"
 #include "flynn/sdk/call.h"
@@ -80,13 +81,17 @@ class Generation : public Guarded {
   const StagedFile& file() const { return image_->file(); }
   const std::string& started_at() const { return started_at_; }
   bool may_call(std::string_view interface) const;
+  /// What its calls cost; counted by whoever passes them on.
+  CallCounters& calls() { return calls_; }
+  /// Live threads that it or its calls have started. 0 when the kernel does not tell (without CAP_SYS_NICE).
+  std::int64_t thread_count() const;
 
  private:
   struct HostTable;  // the flynn_host that the instance sees
   Generation(CoreServices& services, GenerationFacts facts);
   using Phase = std::function<flynn_status(flynn_error*)>;
   using Receiver = flynn_status (*)(void*, flynn_bytes, const int*, std::uint32_t, flynn_error*);
-  Result<void> receive(const char* name, Receiver receiver, const Reply& given, Deadline deadline);
+  Result<void> receive(const char* name, Receiver receiver, Reply& given, Deadline deadline);
   Result<void> run(const char* name, Phase phase, Deadline deadline);
 
   CoreServices& services_;
@@ -99,6 +104,7 @@ class Generation : public Guarded {
   bool gone_ = false;
   std::uint32_t thread_tag_ = 0;
   CrashMark crash_mark_;
+  CallCounters calls_;
   std::unique_ptr<ControlThread> control_;
 };
 

@@ -114,6 +114,7 @@ int serve(Node& node, EventLog& log, int keeper) {
 int run_host_process(const std::filesystem::path& config_file) {
   // Without its keeper the host would hold sockets that nobody restarts.
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  ::prctl(PR_SET_NAME, "flynn-host", 0, 0, 0);  // exec of /proc/self/exe made it "exe"
   take_signals();
   auto audit = take_audit_socket();
   auto config = load_node_config(config_file);

@@ -22,7 +22,16 @@ Node::Node(NodeConfig config, Listeners listeners, EventLog& log)
       listeners_(std::move(listeners)),
       log_(log),
       services_{door_, listeners_, log_, config_.node, config_.data_dir, config_.run_dir},
-      started_at_(now_rfc3339()) {}
+      started_at_(now_rfc3339()) {
+  // Here and not at boot: the admin socket answers already while that runs, and a node without slots would look
+  // healthy.
+  for (const auto& plugin : config_.plugins) {
+    auto entry = std::make_unique<SlotPlan>();
+    entry->config = plugin;
+    entry->slot = std::make_unique<Slot>(plugin.slot);
+    plans_.push_back(std::move(entry));
+  }
+}
 
 Node::~Node() = default;
 
@@ -75,15 +84,6 @@ Result<void> Node::boot() {
   record_ = std::move(*record);
   if (!history_) history_ = AuditLog::own(audit_file_of(config_.data_dir), config_.node, log_);
   if (!prepare_hazards()) log_.warn("membarrier_refused", {{"effect", "each call pays a full fence"}});
-  {
-    const std::lock_guard lock(mutex_);  // the admin socket answers already
-    for (const auto& plugin : config_.plugins) {
-      auto entry = std::make_unique<SlotPlan>();
-      entry->config = plugin;
-      entry->slot = std::make_unique<Slot>(plugin.slot);
-      plans_.push_back(std::move(entry));
-    }
-  }
   for (auto& entry : plans_) {
     settle_record(*entry);
     record_.forget_other_files(entry->config.slot, images_of(entry->config.slot));
@@ -174,7 +174,10 @@ Result<void> Node::bring_up(SlotPlan& entry, const std::filesystem::path& file) 
     // It may still be reading its state; a hang, though, is not waited for twice.
     while (!up && !deadline.passed() && up.error().code != Code::deadline_exceeded) {
       ::poll(nullptr, 0, kHealthPollMs);
-      up = generation.health(deadline);
+      auto again = generation.health(deadline);
+      // Asked at the last moment it can't answer in time: its words before say more.
+      if (!again && again.error().code == Code::deadline_exceeded && deadline.passed()) break;
+      up = std::move(again);
     }
   }
   if (up) {

@@ -12,10 +12,13 @@
 
 #include "active_record.h"
 #include "audit_log.h"
+#include "change_board.h"
 #include "crash_note.h"
 #include "door.h"
 #include "listeners.h"
+#include "slot_change.h"
 #include "swap.h"
+#include "swap_plan.h"
 #include "trust.h"
 
 namespace flynn::core {
@@ -65,13 +68,21 @@ class Node {
   /// Reverse order; every image that can be is unloaded.
   void shut_down();
 
+  Result<SwapOutcome> swap(const std::string& slot, const std::filesystem::path& file, const SwapOptions& options,
+                           const SwapProgress& progress);
   Result<SwapOutcome> swap(const std::string& slot, const std::filesystem::path& file, std::chrono::milliseconds drain,
                            const SwapProgress& progress);
-  Result<SwapOutcome> roll_back(const std::string& slot, const SwapProgress& progress);
+  Result<SwapOutcome> roll_back(const std::string& slot, const SwapProgress& progress, const SwapOptions& options = {});
   /// Starts what is not running: failed, or crashed too often. Its state then; an error says why it is not up.
   Result<std::string> start_plugin(const std::string& slot);
   /// True: in force at once; false: by a swap of the same version.
-  Result<bool> configure(const std::string& slot, const std::string& config_json);
+  Result<bool> configure(const std::string& slot, const std::string& config_json, const SwapOptions& options = {});
+  /// What that swap would do; changes nothing. The document is described in docs/decisions/0008-plan-is-the-judge.md.
+  Result<json::object> plan_swap(const std::string& slot, const std::filesystem::path& file,
+                                 const SwapOptions& options);
+  /// What runs now, for watchers.
+  ChangeBoard& changes() { return changes_; }
+  bool has_slot(const std::string& name) { return plan(name) != nullptr; }
 
   json::object list();
   Result<json::object> inspect(const std::string& slot);
@@ -94,7 +105,7 @@ class Node {
   void settle_crash(SlotPlan& entry, SlotRecord& record);
   bool stays_quarantined(SlotPlan& entry);
   void lift_quarantine(SlotPlan& entry);
-  Result<SwapOutcome> install(SlotPlan& entry, const std::filesystem::path& file);
+  Result<SwapOutcome> install(SlotPlan& entry, const std::filesystem::path& file, SlotChange& change);
   void audit_start(SlotPlan& entry, const std::string& outcome);
   void audit_boot();
   json::object version_in_force(const SlotPlan& entry) const;
@@ -103,8 +114,11 @@ class Node {
   void try_to_start(SlotPlan& entry);
   void take_down(SlotPlan& entry);
   void set_status(SlotPlan& entry, std::string state, std::string reason = {});
-  Result<SwapOutcome> replace(SlotPlan& entry, const std::filesystem::path& file, std::chrono::milliseconds drain,
-                              const std::string& why, const SwapProgress& progress);
+  Result<std::unique_ptr<SlotChange>> begin_change(SlotPlan& entry, const std::string& action, SwapOptions options);
+  Result<SwapOutcome> replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
+                              const std::string& why, SlotChange& change, const SwapProgress& progress);
+  PlanInput plan_input(const SlotPlan& entry, const Generation& old, const std::filesystem::path& file) const;
+  SwapOptions filled_in(SwapOptions options) const;
   Result<void> record_pending(SlotPlan& entry, const Generation& next);
   void record_commit(SlotPlan& entry, const RecordedVersion& next);
   void note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from);
@@ -114,11 +128,12 @@ class Node {
   NodeConfig config_;
   Listeners listeners_;
   EventLog& log_;
+  ChangeBoard changes_;
   Door door_;
   CoreServices services_;
   std::unique_ptr<AuditLog> history_;
   std::optional<CrashNote> last_crash_;
-  std::vector<std::unique_ptr<SlotPlan>> plans_;  // in the order of the file; fixed after boot
+  std::vector<std::unique_ptr<SlotPlan>> plans_;  // in the order of the file; fixed
   mutable std::mutex mutex_;                      // statuses and the record
   ActiveRecord record_;
   std::string started_at_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flynn/sdk/result.h"
+#include "swap_gate.h"
 
 namespace flynn::core {
 
@@ -35,6 +36,12 @@ struct CoreConfig {
       3;  ///< after so many crashes of one plugin within crash_window it is not started again; 0: no limit
   std::chrono::milliseconds crash_window{60'000};
   std::chrono::milliseconds probation_interval{100};
+  std::chrono::milliseconds hand_over{500};      ///< right after the flip, for the connections that are idle then
+  std::chrono::milliseconds canary_for{60'000};  ///< of a canary for which no time was given
+  GateLimits gate;
+
+  /// When none is asked for.
+  std::chrono::milliseconds probation() const { return probation_checks * probation_interval; }
 };
 
 enum class TrustPolicy {

@@ -134,7 +134,7 @@ Result<std::string> Node::start_plugin(const std::string& slot) {
 }
 
 // A swap when nothing runs: the file takes the slot if it comes up, and what was there stays down if not.
-Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& file) {
+Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& file, SlotChange& change) {
   auto manifest = verify_plugin(file);
   if (!manifest) return manifest.error();
   if (!entry.manifest.name.empty() && manifest->name != entry.manifest.name)
@@ -143,6 +143,7 @@ Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& 
   auto config = apply_config_schema(manifest->config_schema, entry.config.config_json);
   if (!config)
     return config.error().context("the configuration of " + entry.config.slot + " does not suit " + file.string());
+  change.enter("start", config_.core.lifecycle);
   const auto status = entry.status;
   auto manifest_before = std::exchange(entry.manifest, *manifest);
   auto config_before = std::exchange(entry.config_json, *config);
@@ -166,6 +167,7 @@ Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& 
   outcome.to = {
       {"version", version.version}, {"digest", version.digest}, {"generation", entry.slot->current()->facts().number}};
   outcome.report.unmapped = true;
+  change.note()["to"] = outcome.to;
   return outcome;
 }
 

@@ -35,6 +35,7 @@ json::object Node::describe(const SlotPlan& entry) const {
       {"zombies", entry.zombies.size()}};
   if (!entry.note.empty()) document["note"] = entry.note;
   if (!entry.signature.empty()) document["signature"] = entry.signature;
+  if (const auto running = changes_.running(entry.config.slot)) document["change"] = running->document();
   const HazardGuard<Generation> guard(entry.slot->current_place());
   if (const auto* generation = guard.get()) {
     document["generation"] = generation->facts().number;

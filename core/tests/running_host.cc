@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -54,6 +55,8 @@ void RunningHost::start() {
   if (keeper_ != 0) return;
   const int words = ::open((folder_ + "/keeper.log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   ::dup2(words, 2);
+  const rlimit no_cores{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_cores);
   const std::string config = folder_ + "/flynn.toml";
   ::execl(FLYNN_HOST_PROGRAM, "flynn-host", "run", "--config", config.c_str(), nullptr);
   ::_exit(127);

@@ -191,12 +191,12 @@ TEST_F(TrustedNode, SwapsToSignedFilesOnlyAndGoesBackToThemToo) {
   ZooNode zoo({{"cage", file_.c_str()}}, [&](NodeConfig& config) { config.trust = trust_; });
   ASSERT_EQ(zoo.version(), "1.0.0");
 
-  const auto refused = zoo.node().swap("cage", next, {}, {});
+  const auto refused = zoo.node().swap("cage", next, SwapOptions{}, {});
   EXPECT_EQ(refused.error().code, Code::permission_denied) << refused.error().message;
   EXPECT_EQ(zoo.version(), "1.0.0");
   EXPECT_EQ(mapped_of(zoo.folder()).find("/2-"), std::string::npos) << "nothing of it was mapped";
   sign(key_, next);
-  ASSERT_TRUE(zoo.node().swap("cage", next, {}, {}).ok());
+  ASSERT_TRUE(zoo.node().swap("cage", next, SwapOptions{}, {}).ok());
   EXPECT_EQ(zoo.version(), "2.0.0");
   EXPECT_NE(last_action(zoo, "swap").find("\"valid\""), std::string::npos);
   ASSERT_TRUE(zoo.node().roll_back("cage", {}).ok()) << "the kept file has its signature beside it";
@@ -221,7 +221,7 @@ TEST_F(TrustedNode, LoadsUnsignedFilesWithAWarningWhenThePolicySaysSo) {
 TEST_F(TrustedNode, RefusesToGoBackToAKeptFileThatWasChanged) {
   const auto next = given_file("good_2");
   ZooNode zoo({{"cage", file_.c_str()}}, [](NodeConfig&) {});
-  ASSERT_TRUE(zoo.node().swap("cage", next, {}, {}).ok());
+  ASSERT_TRUE(zoo.node().swap("cage", next, SwapOptions{}, {}).ok());
   for (const auto& kept : fs::directory_iterator(zoo.folder() + "/data/core/images/cage"))
     if (kept.path().filename().string().starts_with("1-")) {
       ::chmod(kept.path().c_str(), 0700);
