@@ -1,6 +1,7 @@
 // The operator's changes of a running node: swap, roll back, configure; and what is recorded of them.
 #include "config_schema.h"
 #include "node.h"
+#include "sha256.h"
 
 namespace flynn::core {
 namespace {
@@ -110,6 +111,7 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
     record_.slot(entry.config.slot).previous = old_version;
     entry.manifest = judged.manifest;
     entry.config_json = judged.config;
+    entry.note.clear();
   }
   record_commit(entry, next_version);
   door_.announce(*entry.slot, judged.manifest.provides);
@@ -138,10 +140,14 @@ Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::p
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
   auto change = begin_change(*entry, "swap", options);
   if (!change) return change.error();
-  auto outcome = replace(*entry, file, options, "swap", **change, progress);
+  history_->add(
+      {{"slot", slot}, {"action", "swap_begins"}, {"file", file.string()}, {"from", version_in_force(*entry)}});
+  auto outcome = entry->slot->current() == nullptr ? install(*entry, file, **change)
+                                                   : replace(*entry, file, options, "swap", **change, progress);
   json::object note{{"slot", slot}, {"action", "swap"}, {"file", file.string()}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
   const auto told = outcome ? std::string("committed") : "refused or rolled back: " + outcome.error().message;
+  note["signature"] = newest_signature(*entry);
   note["outcome"] = told;
   history_->add(std::move(note));
   (*change)->set_outcome(told);
@@ -154,13 +160,21 @@ Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress&
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
   std::filesystem::path file;
+  RecordedVersion version;
   {
     const std::lock_guard lock(mutex_);
     const auto& previous = record_.slot(slot).previous;
     if (!previous)
       return Error{Code::failed_precondition, slot + " has not been swapped, so there is no version to go back to"};
     file = previous->path;
+    version = *previous;
   }
+  if (digest_of_file(file).value_or("") != version.digest)
+    return Error{Code::failed_precondition, "the kept file of " + slot + " " + version.version + " (" + file.string() +
+                                                ") is gone or was changed: swap in a file of that version instead"};
+  history_->add({{"slot", slot},
+                 {"action", "rollback_begins"},
+                 {"to", {{"version", version.version}, {"digest", version.digest}}}});
   return swap(slot, file, options, progress);
 }
 
@@ -193,6 +207,7 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
   }
   json::object note{{"slot", slot}, {"action", "configure"}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
+  note["config_sha256"] = sha256_hex(config_json);  // never the values: some are secrets
   note["outcome"] = applied ? "live" : "by a swap of the same version";
   (*change)->set_outcome(string_or(note, "outcome"));
   history_->add(std::move(note));

@@ -1,6 +1,7 @@
 // A node in this process with animals of the zoo in its slots; impatient, so that those that hang are found out soon.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,8 +14,9 @@ std::string zoo_file(const std::string& animal);
 
 class ZooNode {
  public:
-  /// Slot -> animal.
-  ZooNode(std::initializer_list<std::pair<const char*, const char*>> slots);
+  /// Slot -> animal, or the path of a file; `change` may change the configuration.
+  ZooNode(std::initializer_list<std::pair<const char*, const char*>> slots,
+          const std::function<void(NodeConfig&)>& change = {});
   explicit ZooNode(const char* animal) : ZooNode({{"cage", animal}}) {}
   ~ZooNode();
 
