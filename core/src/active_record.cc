@@ -41,9 +41,13 @@ Result<ActiveRecord> ActiveRecord::load(std::filesystem::path file) {
   for (const auto& [name, value] : *slots) {
     const auto* entry = value.if_object();
     if (entry == nullptr) continue;
-    record.slots_[std::string(name)] = {version_of(*entry, "current"), version_of(*entry, "previous"),
-                                        version_of(*entry, "pending"), string_or(*entry, "configured_digest"),
-                                        int_or(*entry, "last_generation")};
+    record.slots_[std::string(name)] = {version_of(*entry, "current"),
+                                        version_of(*entry, "previous"),
+                                        version_of(*entry, "pending"),
+                                        string_or(*entry, "configured_digest"),
+                                        int_or(*entry, "last_generation"),
+                                        string_or(*entry, "config"),
+                                        string_or(*entry, "configured_config_digest")};
   }
   return record;
 }
@@ -55,7 +59,9 @@ Result<void> ActiveRecord::save() const {
                    {"previous", to_json(slot.previous)},
                    {"pending", to_json(slot.pending)},
                    {"configured_digest", slot.configured_digest},
-                   {"last_generation", slot.last_generation}};
+                   {"last_generation", slot.last_generation},
+                   {"config", slot.config},
+                   {"configured_config_digest", slot.configured_config_digest}};
   const std::string text = json::serialize(json::object{{"v", 1}, {"slots", slots}}) + "\n";
   const auto temporary = file_.string() + ".new";
   const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));

@@ -22,6 +22,9 @@ struct SlotRecord {
   /// Digest of the configured file when `current` was swapped in: when the file changes, it wins again.
   std::string configured_digest;
   std::int64_t last_generation = 0;
+  /// Configuration (JSON) set at run time, and the digest of the file's at that moment: when the file's changes, it
+  /// wins again.
+  std::string config, configured_config_digest;
 };
 
 /// Thread: one at a time (the node's lifecycle lock).

@@ -23,8 +23,11 @@ struct SlotStatus {
   std::string reason;             // why it is not up
 };
 
+class NodeInterface;
+
 struct SlotPlan {
   PluginConfig config;
+  std::string file_config;  // config.config_json as the file has it
   std::unique_ptr<Slot> slot;
   Manifest manifest;
   std::string config_json;  // judged, defaults filled in
@@ -58,6 +61,18 @@ class Node {
   /// True: in force at once; false: by a swap of the same version.
   Result<bool> configure(const std::string& slot, const std::string& config_json);
 
+  /// What flynn.node/1 tells of a slot: version, configuration without its secrets, versions kept.
+  Result<json::object> plugin_facts(const std::string& slot);
+  json::array plugin_facts();
+  /// A whole configuration of `wanted`: secrets that it does not name are those in force. Judged by the schema in
+  /// force.
+  Result<std::string> completed_config(const std::string& slot, const json::object& wanted);
+  /// invalid_argument names the key at fault.
+  Result<void> judge_config(const std::string& slot, const std::string& config_json);
+  Result<std::string> effective_config(const std::string& slot);
+  /// The file of a version that can be swapped in without giving a path.
+  Result<std::filesystem::path> kept_version(const std::string& slot, const std::string& digest);
+
   json::object list();
   Result<json::object> inspect(const std::string& slot);
   json::object status();
@@ -83,6 +98,13 @@ class Node {
   void record_commit(SlotPlan& entry, const RecordedVersion& next);
   void note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from);
   json::object describe(const SlotPlan& entry) const;
+  json::object slot_facts(SlotPlan& entry);
+  json::array kept_versions(SlotPlan& entry);
+  Result<SlotPlan*> known(const std::string& slot);
+  /// Makes the configuration that is in force durable.
+  void record_config(SlotPlan& entry);
+  /// Something that flynn.node/1 tells of may have changed.
+  void touched();
   std::filesystem::path images_of(const std::string& slot) const { return config_.data_dir / "core" / "images" / slot; }
 
   NodeConfig config_;
@@ -96,6 +118,7 @@ class Node {
   ActiveRecord record_;
   std::string started_at_;
   std::atomic<bool> stopping_{false};
+  std::unique_ptr<NodeInterface> interface_;
 };
 
 }  // namespace flynn::core

@@ -65,6 +65,7 @@ void Node::record_commit(SlotPlan& entry, const RecordedVersion& next) {
   if (auto saved = record_.save(); !saved)
     log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
   record_.forget_other_files(entry.config.slot, images_of(entry.config.slot));
+  touched();
 }
 
 void Node::note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from) {
@@ -113,7 +114,8 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   }
   {
     const std::lock_guard lock(mutex_);
-    record_.slot(entry.config.slot).previous = old_version;
+    // A swap of the same version changes its configuration: the version to go back to stays.
+    if (old_version.digest != next_version.digest) record_.slot(entry.config.slot).previous = old_version;
     entry.manifest = *manifest;
     entry.config_json = *config;
   }
@@ -192,6 +194,7 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
     const std::lock_guard state(mutex_);
     entry->config_json = *judged;
   }
+  record_config(*entry);
   history_->add(
       {{"slot", slot}, {"action", "configure"}, {"outcome", applied ? "live" : "by a swap of the same version"}});
   return applied.ok();
