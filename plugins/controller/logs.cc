@@ -3,6 +3,7 @@
 
 #include "context.h"
 #include "log_lines.h"
+#include "system_apps.h"
 
 namespace flynn::controller {
 namespace {
@@ -32,6 +33,8 @@ Outcome<json::object> read_request(const HttpRequest& request, const std::string
 Outcome<HttpResponse> get_log(Context& context, const HttpRequest& request, const Params& params) {
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
+  if (Verdict bad = refuse_for_plugin(app->value, "its lines are in the host's own log (journalctl -u flynn-host)"))
+    return *bad;
   auto read = read_request(request, text_of(app->value, "id"));
   if (!read) return read.error();
   if (!request.streams) return ApiError{501, "unimplemented", "logs are streams: they need HTTP", nullptr, false};

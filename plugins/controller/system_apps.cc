@@ -1,0 +1,92 @@
+#include "system_apps.h"
+
+#include <algorithm>
+
+#include "apps.h"
+#include "node_plugins.h"
+#include "validation.h"
+
+namespace flynn::controller {
+namespace {
+
+/// The same for every controller that ever meets this slot.
+std::string id_of_slot(const std::string& slot) { return uuid_of_digest(sha256_hex("system app " + slot)); }
+
+/// Slots may have capitals and '_'; names of apps may not.
+std::string name_of_slot(const std::string& slot) {
+  std::string name(slot);
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
+  return is_app_name(name) ? name : "plugin-" + sha256_hex(slot).substr(0, 12);
+}
+
+json::object new_system_app(const std::string& slot, const std::string& name, const std::string& description) {
+  std::string now = now_text();
+  return {{"id", id_of_slot(slot)},
+          {"name", name},
+          {"meta", {{"flynn-system-app", "true"}, {"flynn-plugin", slot}, {"description", description}}},
+          {"strategy", "all-at-once"},
+          {"deploy_timeout", 120},
+          {"_plugin", slot},
+          {"created_at", now},
+          {"updated_at", now}};
+}
+
+std::string job_state(const std::string& state) {
+  if (state == "up" || state == "unhealthy") return "up";
+  if (state == "starting") return "starting";
+  return state == "waiting" ? "pending" : "down";
+}
+
+}  // namespace
+
+Verdict refuse_for_plugin(const json::object& app, const std::string& why) {
+  if (plugin_slot(app).empty()) return std::nullopt;
+  return validation("", text_of(app, "name") + " is a plugin of this node: " + why);
+}
+
+Verdict refuse_deletion_of_plugin(Context& context, const json::object& app) {
+  if (plugin_slot(app).empty()) return std::nullopt;
+  auto plugin = node_plugin(context, plugin_slot(app));
+  if (!plugin && plugin.error().status == 404) return std::nullopt;
+  if (!plugin) return plugin.error();
+  return refuse_for_plugin(app, "it can't be deleted while the node's configuration file names it");
+}
+
+Outcome<Kv> system_app(Context& context, const std::string& slot, const std::string& description) {
+  auto known = context.store.get(app_key(id_of_slot(slot)));
+  if (!known) return known.error();
+  if (*known) return std::move(**known);
+  std::string name = name_of_slot(slot);
+  Verdict bad = store_new_app(context, new_system_app(slot, name, description));
+  // A user's app has the name already, and keeps it.
+  if (bad && bad->status == 409) bad = store_new_app(context, new_system_app(slot, "flynn-" + name, description));
+  if (bad) return *bad;
+  return find_app(context, id_of_slot(slot));
+}
+
+Outcome<json::array> jobs_of_plugin(Context& context, const json::object& app) {
+  auto plugin = node_plugin(context, plugin_slot(app));
+  if (!plugin && plugin.error().status == 404) return json::array{};
+  if (!plugin) return plugin.error();
+  std::string node = text_of(*plugin, "node");
+  std::string generation = std::to_string(number_of(*plugin, "generation"));
+  std::string started = text_of(*plugin, "started_at", text_of(app, "created_at"));
+  std::string uuid = uuid_of_digest(sha256_hex(text_of(app, "id") + generation + started));
+  json::object job{{"id", node + "-" + uuid},
+                   {"uuid", uuid},
+                   {"host_id", node},
+                   {"app", text_of(app, "id")},
+                   {"release", text_of(app, "release")},
+                   {"type", "plugin"},
+                   {"state", job_state(text_of(*plugin, "state"))},
+                   {"args", json::array{text_of(*plugin, "name"), text_of(*plugin, "version")}},
+                   {"meta", {{"flynn-plugin", plugin_slot(app)}, {"generation", generation}}},
+                   {"created_at", started},
+                   {"updated_at", started}};
+  if (std::string cage = text_of(*plugin, "cage"); !cage.empty()) job["meta"].as_object()["cage"] = cage;
+  if (std::string reason = text_of(*plugin, "reason"); !reason.empty()) job["host_error"] = reason;
+  return json::array{std::move(job)};
+}
+
+}  // namespace flynn::controller
