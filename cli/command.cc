@@ -94,10 +94,32 @@ Status check_count(const Command& command, std::size_t count) {
   return Done{};
 }
 
-const std::vector<Option>& with_help(const Command& command, std::vector<Option>& storage) {
-  storage = command.options;
-  storage.push_back({0, "help", "", "show this help"});
-  return storage;
+// A command's own options, and the global ones that it leaves free: `flynn ps -a web` is what users of Heroku type.
+std::vector<Option> all_options(const Command& command) {
+  auto options = command.options;
+  options.push_back({0, "help", "", "show this help"});
+  for (Option global : global_options()) {
+    if (global.value.empty()) continue;
+    const auto& own = command.options;
+    const auto taken = [&](auto member) {
+      return std::any_of(own.begin(), own.end(), [&](const Option& o) { return o.*member == global.*member; });
+    };
+    if (taken(&Option::name)) continue;
+    if (taken(&Option::letter)) global.letter = 0;
+    options.push_back(global);
+  }
+  return options;
+}
+
+// Given after the command, a global option means the same as before it.
+void take_globals(Invocation& invocation, const Command& command) {
+  for (const Option& global : global_options()) {
+    const auto& own = command.options;
+    const bool taken = std::any_of(own.begin(), own.end(), [&](const Option& o) { return o.name == global.name; });
+    if (taken || global.value.empty()) continue;
+    if (auto given = invocation.arguments.options.extract(std::string(global.name)))
+      invocation.globals.options[given.key()] = given.mapped();
+  }
 }
 
 }  // namespace
@@ -142,11 +164,12 @@ Result<Invocation> parse_command_line(std::span<const Command> table, const std:
   const Command& command = *invocation.command;
   const auto name_length = static_cast<std::ptrdiff_t>(words_of(command.name).size());
   const std::vector<std::string> rest(invocation.words.begin() + name_length, invocation.words.end());
-  std::vector<Option> options;
+  const auto options = all_options(command);
   const std::string see = "See 'flynn help " + std::string(command.name) + "'.";
-  auto arguments = OptionScan(with_help(command, options), command.order, rest).run();
+  auto arguments = OptionScan(options, command.order, rest).run();
   if (!arguments) return arguments.error().context("flynn " + std::string(command.name)).advise(see);
   invocation.arguments = std::move(*arguments);
+  take_globals(invocation, command);
   if (invocation.arguments.has("help")) return invocation;
   if (auto counted = check_count(command, invocation.arguments.values.size()); !counted) {
     return counted.error().advise(see);

@@ -87,6 +87,18 @@ TEST(CommandLine, TakesTheLongestNameAndItsOptionsAnywhere) {
   EXPECT_EQ(parsed->arguments.at(0), "x.org/p");
 }
 
+TEST(CommandLine, TakesTheAppAlsoBehindTheCommand) {
+  for (const auto& line : {std::vector<std::string>{"info", "-a", "web"},
+                           {"scale", "web=2", "--app", "web"},
+                           {"run", "-a", "web", "ls", "-a"}}) {
+    const auto parsed = parse_command_line(command_table(), line);
+
+    ASSERT_TRUE(parsed) << parsed.error().what;
+    EXPECT_EQ(parsed->globals.value("app"), "web") << line.front();
+    EXPECT_FALSE(parsed->arguments.has("app")) << line.front();
+  }
+}
+
 TEST(CommandLine, LeavesTheOptionsOfARunCommandAlone) {
   for (const auto& line :
        {std::vector<std::string>{"run", "-l", "ls", "-d", "--help"}, {"run", "-l", "--", "ls", "-d", "--help"}}) {

@@ -173,6 +173,7 @@ Result<int> rollback(Session& session, const Arguments& arguments) {
 CommandList release_commands() {
   return {
       {"release", "", "List the releases of an app", {{'q', "quiet", "", "ids only"}}, 0, 0, list},
+      {"releases", "", "The same as 'release'", {{'q', "quiet", "", "ids only"}}, 0, 0, list},
       {"release show", "[<id>]", "Show a release (default: the current one)", {{0, "json", "", "as JSON"}}, 0, 1, show},
       {"release update",
        "<file> [<id>]",
@@ -189,6 +190,7 @@ CommandList release_commands() {
        0,
        1,
        rollback},
+      {"rollback", "[<id>]", "The same as 'release rollback'", {{'y', "yes", "", "do not ask"}}, 0, 1, rollback},
   };
 }
 

@@ -53,15 +53,21 @@ Result<std::unique_ptr<Generation>> Generation::create(CoreServices& services, G
   made->host_ = std::make_unique<HostTable>(services, *made);
   made->control_ = std::make_unique<ControlThread>("ctl-" + made->facts_.slot, made->thread_tag_);
   made->started_at_ = now_rfc3339();
-  auto* raw = made.get();
+  struct Born {
+    void* self = nullptr;
+    const flynn_instance_vt* table = nullptr;
+  };
+  const auto born = std::make_shared<Born>();
   auto created = made->run(
       "create",
-      [raw](flynn_error* error) {
-        const auto status = raw->image_->descriptor().create(raw->host_->table(), &raw->self_, &raw->table_, error);
-        if (status != FLYNN_OK) raw->self_ = nullptr;
-        return status;
+      [born, descriptor = &made->image_->descriptor(), host = made->host_->table()](flynn_error* error) {
+        return descriptor->create(host, &born->self, &born->table, error);
       },
       deadline);
+  if (created) {
+    made->self_ = born->self;
+    made->table_ = born->table;
+  }
   if (created && (made->self_ == nullptr || !FLYNN_HAS(made->table_, handle) || !FLYNN_HAS(made->table_, destroy)))
     created = Error{Code::failed_precondition, made->facts_.slot + ": create left no instance with handle and destroy"};
   if (created) return made;
@@ -89,8 +95,8 @@ Result<void> Generation::configure(const std::string& config_json, Deadline dead
   if (!FLYNN_HAS(table_, configure)) return {};
   return run(
       "configure",
-      [this, config_json](flynn_error* error) {
-        return table_->configure(self_, flynn_bytes{config_json.data(), config_json.size()}, error);
+      [self = self_, table = table_, config_json](flynn_error* error) {
+        return table->configure(self, flynn_bytes{config_json.data(), config_json.size()}, error);
       },
       deadline);
 }
@@ -100,17 +106,22 @@ Result<void> Generation::import_state(Reply& state, Deadline deadline) {
   return receive("import the old one's state", table_->import_state, state, deadline);
 }
 
-Result<void> Generation::receive(const char* name, Receiver receiver, const Reply& given, Deadline deadline) {
-  const std::string body = json::serialize(given.body);
-  std::vector<int> fds;
-  for (const auto& fd : given.fds) fds.push_back(fd.get());
-  return run(
+Result<void> Generation::receive(const char* name, Receiver receiver, Reply& given, Deadline deadline) {
+  // Shared with the thread: a plugin that hangs here must never see a descriptor's number that is somebody else's by
+  // then.
+  auto held = std::make_shared<Reply>(std::move(given));
+  auto received = run(
       name,
-      [this, receiver, body, fds](flynn_error* error) {
-        return receiver(self_, flynn_bytes{body.data(), body.size()}, fds.data(),
-                        static_cast<std::uint32_t>(fds.size()), error);
+      [self = self_, receiver, held](flynn_error* error) {
+        const std::string body = json::serialize(held->body);
+        std::vector<int> fds;
+        for (const auto& fd : held->fds) fds.push_back(fd.get());
+        return receiver(self, flynn_bytes{body.data(), body.size()}, fds.data(), static_cast<std::uint32_t>(fds.size()),
+                        error);
       },
       deadline);
+  if (!control_->stuck()) given = std::move(*held);
+  return received;
 }
 
 bool Generation::hands_over() const { return FLYNN_HAS(table_, hand_over) && FLYNN_HAS(table_, take_over); }
@@ -120,8 +131,8 @@ Result<Reply> Generation::hand_over(unsigned share_permille, Deadline deadline) 
   const Deadline patience{deadline.ns + kPatienceNs};
   auto given = run(
       "hand over connections",
-      [this, sink, share_permille, deadline](flynn_error* error) {
-        return table_->hand_over(self_, share_permille, deadline.ns, sink->table(), error);
+      [self = self_, table = table_, sink, share_permille, deadline](flynn_error* error) {
+        return table->hand_over(self, share_permille, deadline.ns, sink->table(), error);
       },
       patience);
   if (!given) return given.error();
@@ -137,7 +148,10 @@ Result<Reply> Generation::export_state(Deadline deadline) {
   auto sink = std::make_shared<ReplySink>();
   auto exported = run(
       "export its state",
-      [this, sink](flynn_error* error) { return table_->export_state(self_, sink->table(), error); }, deadline);
+      [self = self_, table = table_, sink](flynn_error* error) {
+        return table->export_state(self, sink->table(), error);
+      },
+      deadline);
   if (!exported) return exported.error();
   return sink->take(FLYNN_OK);
 }
@@ -145,38 +159,41 @@ Result<Reply> Generation::export_state(Deadline deadline) {
 Result<void> Generation::start(Deadline deadline) {
   if (!FLYNN_HAS(table_, start)) return {};
   return run(
-      "start", [this](flynn_error* error) { return table_->start(self_, error); }, deadline);
+      "start", [self = self_, table = table_](flynn_error* error) { return table->start(self, error); }, deadline);
 }
 
 Result<void> Generation::health(Deadline deadline) {
   if (!FLYNN_HAS(table_, health)) return {};
   return run(
-      "health", [this](flynn_error* error) { return table_->health(self_, error); }, deadline);
+      "health", [self = self_, table = table_](flynn_error* error) { return table->health(self, error); }, deadline);
 }
 
 Result<void> Generation::activate(Deadline deadline) {
   if (!FLYNN_HAS(table_, activate)) return {};
   return run(
-      "activate", [this](flynn_error* error) { return table_->activate(self_, error); }, deadline);
+      "activate", [self = self_, table = table_](flynn_error* error) { return table->activate(self, error); },
+      deadline);
 }
 
 Result<void> Generation::quiesce(Deadline deadline) {
   if (!FLYNN_HAS(table_, quiesce)) return {};
   return run(
-      "quiesce", [this](flynn_error* error) { return table_->quiesce(self_, error); }, deadline);
+      "quiesce", [self = self_, table = table_](flynn_error* error) { return table->quiesce(self, error); }, deadline);
 }
 
 Result<void> Generation::resume(Deadline deadline) {
   if (!FLYNN_HAS(table_, resume)) return {};
   return run(
-      "resume", [this](flynn_error* error) { return table_->resume(self_, error); }, deadline);
+      "resume", [self = self_, table = table_](flynn_error* error) { return table->resume(self, error); }, deadline);
 }
 
 Result<void> Generation::drain(Deadline deadline) {
   if (!FLYNN_HAS(table_, drain)) return {};
   const Deadline patience{deadline.ns + kPatienceNs};
   return run(
-      "drain", [this, deadline](flynn_error* error) { return table_->drain(self_, deadline.ns, error); }, patience);
+      "drain",
+      [self = self_, table = table_, deadline](flynn_error* error) { return table->drain(self, deadline.ns, error); },
+      patience);
 }
 
 Generation::Retired Generation::retire(Deadline deadline) {
@@ -188,13 +205,17 @@ Generation::Retired Generation::retire(Deadline deadline) {
     if (FLYNN_HAS(table_, stop)) {
       const Deadline patience{deadline.ns + kPatienceNs};
       stopped = run(
-          "stop", [this, deadline](flynn_error* error) { return table_->stop(self_, deadline.ns, error); }, patience);
+          "stop",
+          [self = self_, table = table_, deadline](flynn_error* error) {
+            return table->stop(self, deadline.ns, error);
+          },
+          patience);
     }
     if (stopped && FLYNN_HAS(table_, destroy))
       stopped = run(
           "destroy",
-          [this](flynn_error*) {
-            table_->destroy(self_);
+          [self = self_, table = table_](flynn_error*) {
+            table->destroy(self);
             return static_cast<flynn_status>(FLYNN_OK);
           },
           deadline);

@@ -82,7 +82,7 @@ class Generation : public Guarded {
   Generation(CoreServices& services, GenerationFacts facts);
   using Phase = std::function<flynn_status(flynn_error*)>;
   using Receiver = flynn_status (*)(void*, flynn_bytes, const int*, std::uint32_t, flynn_error*);
-  Result<void> receive(const char* name, Receiver receiver, const Reply& given, Deadline deadline);
+  Result<void> receive(const char* name, Receiver receiver, Reply& given, Deadline deadline);
   Result<void> run(const char* name, Phase phase, Deadline deadline);
 
   CoreServices& services_;

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -11,7 +12,7 @@ namespace flynn::core {
 namespace {
 
 Result<NodeConfig> read(const std::string& text) {
-  const std::string file = testing::TempDir() + "flynn.toml";
+  const std::string file = testing::TempDir() + "flynn-" + std::to_string(::getpid()) + ".toml";
   std::ofstream(file) << text;
   return load_node_config(file);
 }

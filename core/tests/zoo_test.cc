@@ -1,6 +1,7 @@
 // How the host answers each sin, at boot and at a swap.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -32,7 +33,8 @@ TEST(Zoo, RefusesAFileBeforeAnyOfItsCodeRuns) {
 }
 
 TEST(Zoo, RefusesForeignAndTruncatedFiles) {
-  const std::string folder = testing::TempDir();
+  const std::string folder = testing::TempDir() + "zoo-" + std::to_string(::getpid()) + "/";
+  std::filesystem::create_directories(folder);
   const std::string letter = folder + "letter.so", cut = folder + "cut.so", empty = folder + "empty.so";
   std::ofstream(letter) << std::string(5000, 'x');
   std::ofstream(empty).flush();

@@ -113,6 +113,10 @@ Result<BuildOutcome> Pipeline::build(BuildRequest& request, const OpenSource& op
   // A source that broke off is the reason for whatever the build made of it.
   if (auto whole = close(); !whole && (built || built.error().code != Code::cancelled))
     return whole.error().context("export the source");
+  if (!built && built.error().code == Code::deadline_exceeded)
+    return Error{Code::deadline_exceeded,
+                 "Build failed: it took longer than " + std::to_string(config_.build_timeout.count() / 1000) +
+                     " s and was stopped. If it needs longer, the operator raises build_timeout_ms of the builder"};
   if (!built) return built.error().context("Build failed");
   auto result = folder->result();
   if (!result) return result.error();

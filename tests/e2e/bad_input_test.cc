@@ -1,4 +1,8 @@
 // Bad input gets a clear error and loses nothing.
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+#include <filesystem>
 #include <fstream>
 
 #include "world.h"
@@ -14,6 +18,12 @@ class BadInput : public WorldTest {
     const auto created = node().flynn({"create", "-y", app}, {.folder = folder});
     EXPECT_TRUE(created.ok()) << created.out;
     return node().push(folder);
+  }
+
+  static std::string builder_config(int build_timeout_ms) {
+    return json::serialize(json::object{{"buildpacks_dir", std::string(FLYNN_SOURCE_DIR) + "/buildpacks"},
+                                        {"session_program", FLYNN_GIT_SESSION},
+                                        {"build_timeout_ms", build_timeout_ms}});
   }
 
   static void expect_refused(const Outcome& push, const std::string& words) {
@@ -36,6 +46,47 @@ TEST_F(BadInput, PushWhoseBuildFailsShowsTheCompilersWords) {
       push_files("broken",
                  {{"Makefile", "all:\n\tgcc -o app app.c\n"}, {"app.c", "int main( {"}, {"Procfile", "web: ./app\n"}}),
       "app.c:1");
+}
+
+TEST_F(BadInput, PushWhoseBuildHangsIsStoppedAtTheLimit) {
+  ASSERT_TRUE(node().flynn({"plugin", "configure", "builder", builder_config(4'000)}).ok());
+
+  expect_refused(push_files("hanging", {{"Makefile", "all:\n\ttail -f /dev/null\n"}, {"Procfile", "web: ./app\n"}}),
+                 "build_timeout_ms");
+
+  EXPECT_TRUE(node().flynn({"plugin", "configure", "builder", builder_config(900'000)}).ok());
+}
+
+// A disk of its own, shrunk to what is in use: pushes fail with the reason, what ran goes on, and with room again so do
+// pushes.
+TEST(BadInputFullDisk, FailsThePushAndNothingElse) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root: a tmpfs is mounted";
+  Node small;
+  std::filesystem::create_directories(small.data_dir());
+  ASSERT_EQ(::mount("tmpfs", small.data_dir().c_str(), "tmpfs", 0, "size=2g"), 0);
+  ASSERT_TRUE(small.start()) << small.log();
+  ASSERT_TRUE(small.introduce()) << small.log();
+  ASSERT_TRUE(small.push_sample("node-hello", "before").ok());
+  struct statvfs usage {};
+  ASSERT_EQ(::statvfs(small.data_dir().c_str(), &usage), 0);
+  const auto used = (usage.f_blocks - usage.f_bfree) * usage.f_frsize;
+  ASSERT_EQ(::mount("tmpfs", small.data_dir().c_str(), "tmpfs", MS_REMOUNT, ("size=" + std::to_string(used)).c_str()),
+            0);
+
+  const auto refused = small.push_sample("static-site", "full");
+
+  EXPECT_FALSE(refused.ok());
+  EXPECT_TRUE(refused.out.find("No space left") != std::string::npos || refused.out.find("full") != std::string::npos)
+      << refused.out;
+  EXPECT_NE(small.get("before.flynn.localhost").out.find("ello"), std::string::npos) << "what ran goes on";
+  ASSERT_EQ(::mount("tmpfs", small.data_dir().c_str(), "tmpfs", MS_REMOUNT, "size=2g"), 0);
+  EXPECT_TRUE(eventually(30s, [&] { return small.healthy(); })) << small.log();
+  const auto pushed = small.push_sample("static-site", "room");
+  EXPECT_TRUE(pushed.ok()) << pushed.out << small.log();
+  small.stop();
+  const auto purged = small.purge();
+  EXPECT_TRUE(purged.ok()) << purged.out;
+  EXPECT_EQ(::umount(small.data_dir().c_str()), 0) << "something still holds the disk";
 }
 
 TEST_F(BadInput, PushOfAProcessThatNeverListensNamesThePort) {

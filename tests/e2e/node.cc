@@ -49,8 +49,7 @@ Node::Node() {
 
 Node::~Node() {
   keeper_.stop(30s);
-  const auto purged =
-      run({FLYNN_HOST_PURGE, "--data-dir", data_dir() + "/plugins/host", "--run-dir", root_ + "/run/plugins/host"});
+  const auto purged = purge();
   if (!purged.ok()) std::fprintf(stderr, "purge: %s\n", purged.out.c_str());
   if (std::getenv("FLYNN_TEST_KEEP") == nullptr) {
     std::error_code ignored;
@@ -104,6 +103,10 @@ bool Node::start(std::chrono::seconds within) {
 }
 
 bool Node::stop() { return keeper_.stop(30s); }
+
+Outcome Node::purge() const {
+  return run({FLYNN_HOST_PURGE, "--data-dir", data_dir() + "/plugins/host", "--run-dir", root_ + "/run/plugins/host"});
+}
 
 bool Node::introduce() {
   // Its route is the last that a first boot makes.

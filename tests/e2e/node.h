@@ -28,6 +28,9 @@ class Node {
   /// The client knows the cluster and its key is registered.
   bool introduce();
 
+  /// What the jobs left, of a node that has been stopped: containers, mounts, networks.
+  Outcome purge() const;
+
   Outcome flynn(const Args& args, const RunOptions& options = {}) const;
   /// The body of the reply of an operator's call; an object with "error" otherwise.
   json::object call(const std::string& interface, const std::string& method, const json::object& body) const;

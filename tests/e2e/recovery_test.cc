@@ -49,9 +49,8 @@ TEST_F(Recovery, OfTheHostProcessKilledUnderTrafficKeepsTheContainers) {
 TEST_F(Recovery, OfEverythingComesBackWithNothingTyped) {
   given_app("node-hello", "steady");
   ASSERT_TRUE(node().stop());
-  const auto purge = run({FLYNN_HOST_PURGE, "--data-dir", node().data_dir() + "/plugins/host", "--run-dir",
-                          node().root() + "/run/plugins/host"});
-  ASSERT_TRUE(purge.ok()) << purge.out;
+  const auto purged = node().purge();
+  ASSERT_TRUE(purged.ok()) << purged.out;
   run({"rm", "-rf", node().root() + "/run"});
 
   ASSERT_TRUE(node().start()) << node().log();

@@ -1,10 +1,8 @@
 // The hot swap under load: no request and no call lost, every old image unmapped, nothing grows.
-#include <dirent.h>
-
 #include <atomic>
-#include <fstream>
 #include <thread>
 
+#include "footprint.h"
 #include "http_load.h"
 #include "world.h"
 
@@ -12,35 +10,6 @@ namespace flynn::e2e {
 namespace {
 
 constexpr int kSwaps = 20;
-
-struct Footprint {
-  long rss_kb = 0, threads = 0, fds = 0;
-};
-
-Footprint footprint(pid_t pid) {
-  Footprint seen;
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmRSS:", 0) == 0) seen.rss_kb = std::stol(line.substr(6));
-    if (line.rfind("Threads:", 0) == 0) seen.threads = std::stol(line.substr(8));
-  }
-  if (DIR* folder = ::opendir(("/proc/" + std::to_string(pid) + "/fd").c_str())) {
-    while (::readdir(folder) != nullptr) ++seen.fds;
-    ::closedir(folder);
-  }
-  return seen;
-}
-
-// Images of the slot that are mapped, by their file names.
-int images_mapped(pid_t pid, const std::string& slot) {
-  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
-  std::map<std::string, int> files;
-  for (std::string line; std::getline(maps, line);) {
-    const auto at = line.find("/core/images/" + slot + "/");
-    if (at != std::string::npos) ++files[line.substr(at)];
-  }
-  return static_cast<int>(files.size());
-}
 
 class Swap : public WorldTest {
  protected:

@@ -38,8 +38,20 @@ Result<void> confine(const std::string& repository, const std::string& uid) {
   return drop_privileges(number(uid));
 }
 
+// git silently skips a hook that it may not execute: the push would succeed and deploy nothing.
+Result<void> find_hook(const std::string& uid) {
+  const std::string hook = std::string(kRepositoryMount) + "/hooks/pre-receive";
+  if (::access(hook.c_str(), X_OK) == 0) return {};
+  const auto why = errno_error(errno, "run the deploy hook as uid " + uid);
+  std::error_code ignored;
+  return Error{Code::failed_precondition, why.message + ": every folder above " +
+                                              std::filesystem::read_symlink(hook, ignored).string() +
+                                              " on the node must be open to others (chmod o+x)"};
+}
+
 int receive(const std::string& repository, const std::string& uid, const std::string& bytes_max) {
   if (auto done = confine(repository, uid); !done) return fail(done.error());
+  if (auto found = find_hook(uid); !found) return fail(found.error());
   std::string limit = "receive.maxInputSize=" + bytes_max;
   const char* arguments[] = {"git",
                              "-c",
