@@ -1,29 +1,9 @@
 #include "admin_methods.h"
 
-#include <cmath>
-
 namespace flynn::core {
 namespace {
 
 constexpr std::int64_t kHistoryEntries = 200, kCallTimeoutMs = 30'000;
-
-// Milliseconds as people read them.
-double rounded(double ms) { return std::round(ms * 1000) / 1000; }
-
-json::object document_of(const std::string& slot, const SwapOutcome& outcome) {
-  json::array phases;
-  for (const auto& phase : outcome.report.phases)
-    phases.push_back(json::object{{"phase", phase.name}, {"ms", rounded(phase.ms)}});
-  json::object document{{"slot", slot},
-                        {"from", outcome.from},
-                        {"to", outcome.to},
-                        {"phases", std::move(phases)},
-                        {"total_ms", rounded(outcome.report.total_ms)},
-                        {"pause_ms", rounded(outcome.report.pause_ms)},
-                        {"unmapped", outcome.report.unmapped}};
-  if (!outcome.report.unmapped) document["left_mapped_because"] = outcome.report.left_mapped_because;
-  return document;
-}
 
 // Of a file that is not loaded: what a swap to it would be judged by.
 json::object judged_file(const std::string& path) {
@@ -51,34 +31,6 @@ Result<json::object> AdminMethods::inspect(const json::object& params) {
   return node_.inspect(*slot);
 }
 
-Result<json::object> AdminMethods::swap(const json::object& params, bool back, const AdminProgress& progress) {
-  auto slot = require_string(params, "slot");
-  if (!slot) return slot.error();
-  const SwapProgress tell = [&](const std::string& phase, double elapsed_ms) {
-    progress({{"slot", *slot}, {"phase", phase}, {"elapsed_ms", elapsed_ms}});
-  };
-  if (back) {
-    auto outcome = node_.roll_back(*slot, tell);
-    if (!outcome) return outcome.error();
-    return document_of(*slot, *outcome);
-  }
-  auto path = require_string(params, "path");
-  if (!path) return path.error();
-  auto outcome = node_.swap(*slot, *path, std::chrono::milliseconds(int_or(params, "drain_ms")), tell);
-  if (!outcome) return outcome.error();
-  return document_of(*slot, *outcome);
-}
-
-Result<json::object> AdminMethods::configure(const json::object& params) {
-  auto slot = require_string(params, "slot");
-  if (!slot) return slot.error();
-  const auto* config = find_object(params, "config");
-  if (config == nullptr) return Error{Code::invalid_argument, "member \"config\" must be an object"};
-  auto live = node_.configure(*slot, json::serialize(*config));
-  if (!live) return live.error();
-  return json::object{{"slot", *slot}, {"applied", *live ? "live" : "swap"}};
-}
-
 Result<json::object> AdminMethods::call(const json::object& params) {
   auto interface = require_string(params, "interface");
   auto method = require_string(params, "method");
@@ -93,12 +45,14 @@ Result<json::object> AdminMethods::call(const json::object& params) {
 }
 
 Result<json::object> AdminMethods::run(const std::string& method, const json::object& params,
-                                       const AdminProgress& progress) {
+                                       const AdminClient& client) {
   if (method == "plugin.list") return node_.list();
   if (method == "plugin.inspect") return inspect(params);
-  if (method == "plugin.swap") return swap(params, false, progress);
-  if (method == "plugin.rollback") return swap(params, true, progress);
-  if (method == "plugin.configure") return configure(params);
+  if (method == "plugin.swap") return swap(params, false, client);
+  if (method == "plugin.plan") return plan(params);
+  if (method == "plugin.watch") return watch(params, client);
+  if (method == "plugin.rollback") return swap(params, true, client);
+  if (method == "plugin.configure") return configure(params, client);
   if (method == "plugin.history")
     return json::object{{"entries", node_.history().last(string_or(params, "slot"), kHistoryEntries)}};
   if (method == "call") return call(params);

@@ -1,6 +1,7 @@
 #include "admin_server.h"
 
 #include <poll.h>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,6 +24,19 @@ bool may_administer(int fd) {
   socklen_t size = sizeof peer;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
   return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+// "root (pid 77)": as the kernel vouches for it.
+std::string who_is(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return "operator";
+  std::array<char, 1024> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  ::getpwuid_r(peer.uid, &entry, buffer.data(), buffer.size(), &found);
+  const auto name = found == nullptr ? "uid " + std::to_string(peer.uid) : std::string(entry.pw_name);
+  return name + " (pid " + std::to_string(peer.pid) + ")";
 }
 
 std::string line_of(const char* member, json::object document) {
@@ -79,8 +93,9 @@ void AdminServer::accept_clients(const StopSignal& stop) {
     if (!fd) continue;
     const bool full = clients_.size() >= kAdminClientsMax;
     if (full || !may_administer(fd.get())) {
-      const Error why = full ? Error{Code::resource_exhausted, "32 operators are connected already"}
-                             : Error{Code::permission_denied, "only root may administer this node"};
+      const Error why =
+          full ? Error{Code::resource_exhausted, std::to_string(kAdminClientsMax) + " operators are connected already"}
+               : Error{Code::permission_denied, "only root may administer this node"};
       (void)write_all(fd.get(), line_of("error", error_document(why)), Deadline::after(kWriteTimeout));
       continue;
     }
@@ -102,23 +117,27 @@ void AdminServer::serve(Client& client, const StopSignal& stop) {
   while (true) {
     auto status = reader.next(Deadline::none(), stop.fd());
     if (!status || *status != LineReader::Status::line) break;
-    const auto text = answer(reader.text(), client.fd.get());
+    const auto text = answer(reader.text(), client.fd.get(), stop.fd());
     if (!write_all(client.fd.get(), text, Deadline::after(kWriteTimeout))) break;
   }
   client.fd.reset();
 }
 
-std::string AdminServer::answer(const std::string& line, int fd) {
+std::string AdminServer::answer(const std::string& line, int fd, int stop_fd) {
   auto request = parse_json_object(line);
   if (!request) return line_of("error", error_document(request.error()));
   auto method = require_string(*request, "method");
   if (!method) return line_of("error", error_document(method.error()));
   const auto* params = find_object(*request, "params");
   // A client that left does not stop what it has begun.
-  const AdminProgress progress = [fd](const json::object& document) {
+  AdminClient client;
+  client.who = who_is(fd);
+  client.fd = fd;
+  client.stop_fd = stop_fd;
+  client.progress = [fd](const json::object& document) {
     (void)write_all(fd, line_of("progress", document), Deadline::after(std::chrono::seconds(1)));
   };
-  auto result = methods_.run(*method, params == nullptr ? json::object{} : *params, progress);
+  auto result = methods_.run(*method, params == nullptr ? json::object{} : *params, client);
   if (!result) return line_of("error", error_document(result.error()));
   return line_of("result", std::move(*result));
 }

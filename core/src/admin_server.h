@@ -12,7 +12,8 @@
 
 namespace flynn::core {
 
-inline constexpr int kAdminClientsMax = 32;
+/// Watchers are clients too (kWatchersMax): as many places are left for those who act.
+inline constexpr int kAdminClientsMax = 128;
 
 /// A unix stream socket of mode 0600; root and the host's own user may talk to it. A thread a client. Thread:
 /// [control].
@@ -32,7 +33,7 @@ class AdminServer {
   };
   void accept_clients(const StopSignal& stop);
   void serve(Client& client, const StopSignal& stop);
-  std::string answer(const std::string& line, int fd);
+  std::string answer(const std::string& line, int fd, int stop_fd);
   void forget_done_clients();
 
   AdminMethods& methods_;

@@ -1,5 +1,7 @@
 #include "asked_changes.h"
 
+#include <algorithm>
+
 #include "flynn/sdk/clock.h"
 #include "flynn/sdk/uuid.h"
 
@@ -11,7 +13,8 @@ constexpr std::size_t kWaitingMax = 32, kRememberedMax = 256;
 }  // namespace
 
 json::object AskedChange::document() const {
-  json::object out{{"change", id}, {"slot", slot}, {"action", action}, {"who", who}, {"state", state}, {"at", at}};
+  json::object out{{"change", id},   {"slot", slot},         {"action", action}, {"who", who},
+                   {"state", state}, {"in_force", in_force}, {"at", at}};
   if (!ended_at.empty()) out["ended_at"] = ended_at;
   if (state == "done") out["result"] = result;
   if (state == "failed")
@@ -24,7 +27,8 @@ void AskedChanges::start() {
     const std::lock_guard lock(mutex_);
     open_ = true;
   }
-  worker_.start("node-changes", [this](const StopSignal& stop) { run(stop); });
+  for (std::size_t i = 0; i < workers_.size(); ++i)
+    workers_[i].start("node-change-" + std::to_string(i), [this](const StopSignal& stop) { run(stop); });
 }
 
 void AskedChanges::stop() {
@@ -32,15 +36,13 @@ void AskedChanges::stop() {
     const std::lock_guard lock(mutex_);
     open_ = false;
   }
-  worker_.ask_stop();
+  for (auto& worker : workers_) worker.ask_stop();
+  {
+    // Whoever has looked at the signal waits by now, and hears the notification.
+    const std::lock_guard lock(mutex_);
+  }
   arrived_.notify_all();
-  worker_.stop();
-}
-
-AskedChange* AskedChanges::entry(const std::string& id) {
-  for (auto& change : known_)
-    if (change.id == id) return &change;
-  return nullptr;
+  for (auto& worker : workers_) worker.stop();
 }
 
 Result<AskedChange> AskedChanges::ask(std::string slot, std::string action, std::string who, Work work) {
@@ -57,7 +59,7 @@ Result<AskedChange> AskedChanges::ask(std::string slot, std::string action, std:
       return Error{Code::resource_exhausted,
                    std::to_string(kWaitingMax) + " changes of plugins wait already: ask again when some are done"};
     known_.push_back(change);
-    waiting_.emplace_back(change.id, std::move(work));
+    waiting_.push_back({change.id, change.slot, std::move(work)});
     // The oldest are done: those that wait are the newest.
     if (known_.size() > kRememberedMax) known_.pop_front();
   }
@@ -74,44 +76,56 @@ Result<AskedChange> AskedChanges::find(const std::string& id) const {
                                     " are, until the host ends"};
 }
 
-void AskedChanges::end(const std::string& id, Result<json::object> outcome) {
+void AskedChanges::update(const std::string& id, const std::function<void(AskedChange&)>& change) {
   AskedChange told;
   {
     const std::lock_guard lock(mutex_);
-    auto* change = entry(id);
-    if (change == nullptr) return;
-    change->state = outcome ? "done" : "failed";
-    change->ended_at = now_rfc3339();
-    if (outcome)
-      change->result = std::move(*outcome);
-    else
-      change->error = outcome.error();
-    told = *change;
+    auto found = std::find_if(known_.begin(), known_.end(), [&](const auto& known) { return known.id == id; });
+    if (found == known_.end()) return;
+    change(*found);
+    told = *found;
   }
   told_(told);
 }
 
+std::optional<AskedChanges::Waiting> AskedChanges::take() {
+  for (auto place = waiting_.begin(); place != waiting_.end(); ++place) {
+    if (busy_.contains(place->slot)) continue;
+    auto taken = std::move(*place);
+    waiting_.erase(place);
+    busy_.insert(taken.slot);
+    return taken;
+  }
+  return std::nullopt;
+}
+
 void AskedChanges::run(const StopSignal& stop) {
   while (true) {
-    std::pair<std::string, Work> next;
-    AskedChange begun;
+    std::optional<Waiting> next;
     {
       std::unique_lock lock(mutex_);
-      arrived_.wait(lock, [&] { return stop.asked() || !waiting_.empty(); });
-      if (waiting_.empty()) return;
-      next = std::move(waiting_.front());
-      waiting_.pop_front();
-      if (auto* change = entry(next.first); change != nullptr && !stop.asked()) {
-        change->state = "running";
-        begun = *change;
-      }
+      arrived_.wait(lock, [&] { return (next = take()).has_value() || stop.asked(); });
     }
-    if (stop.asked()) {
-      end(next.first, Error{Code::cancelled, "the node is ending: nothing was changed"});
-      continue;
+    if (!next) return;
+    Result<json::object> outcome = Error{Code::cancelled, "the node is ending: nothing was changed"};
+    if (!stop.asked()) {
+      update(next->id, [](AskedChange& change) { change.state = "running"; });
+      outcome = next->work([&] { update(next->id, [](AskedChange& change) { change.in_force = true; }); });
     }
-    told_(begun);
-    end(next.first, next.second());
+    update(next->id, [&](AskedChange& change) {
+      change.state = outcome ? "done" : "failed";
+      change.in_force = outcome.ok();
+      change.ended_at = now_rfc3339();
+      if (outcome)
+        change.result = *outcome;
+      else
+        change.error = outcome.error();
+    });
+    {
+      const std::lock_guard lock(mutex_);
+      busy_.erase(next->slot);
+    }
+    arrived_.notify_all();
   }
 }
 

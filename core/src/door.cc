@@ -44,6 +44,14 @@ bool Door::provides(const InterfaceId& wanted) const {
   return found->second.built_in != nullptr || found->second.slot->current() != nullptr;
 }
 
+std::vector<PlanInput::Provider> Door::providers() const {
+  std::vector<PlanInput::Provider> all;
+  if (const auto* table = table_.load(std::memory_order_acquire); table != nullptr)
+    for (const auto& [id, provider] : *table)
+      all.push_back({provider.interface, provider.slot->name(), provider.slot->current() != nullptr});
+  return all;
+}
+
 flynn_status Door::pass(flynn_call call, flynn_reply* reply) {
   if (call.deadline_ns == 0) call.deadline_ns = Deadline::after(kCallTimeoutDefault).ns;
   const auto* table = table_.load(std::memory_order_acquire);

@@ -10,6 +10,7 @@
 
 #include "flynn/sdk/call.h"
 #include "slot.h"
+#include "swap_plan.h"
 
 namespace flynn::core {
 
@@ -35,6 +36,8 @@ class Door {
   Result<Reply> call_as_operator(std::string_view interface, std::string_view method, const json::object& body,
                                  Deadline deadline);
   bool provides(const InterfaceId& wanted) const;
+  /// Everything that is announced, whether its slot runs or not.
+  std::vector<PlanInput::Provider> providers() const;
 
  private:
   struct Provider {

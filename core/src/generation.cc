@@ -82,6 +82,11 @@ Generation::~Generation() {
   if (!gone_) abandon("it was never retired");
 }
 
+std::int64_t Generation::thread_count() const {
+  const auto threads = threads_with_tag(thread_tag_);
+  return threads ? static_cast<std::int64_t>(threads->size()) : 0;
+}
+
 bool Generation::may_call(std::string_view interface) const {
   const auto wanted = InterfaceId::parse(interface);
   if (!wanted || (wanted->name == "flynn.node" && !facts_.manifest.operates)) return false;

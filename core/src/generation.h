@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "call_counters.h"
 #include "control_thread.h"
 #include "flynn/sdk/call.h"
 #include "hazard.h"
@@ -76,6 +77,10 @@ class Generation : public Guarded {
   const StagedFile& file() const { return image_->file(); }
   const std::string& started_at() const { return started_at_; }
   bool may_call(std::string_view interface) const;
+  /// What its calls cost; counted by whoever passes them on.
+  CallCounters& calls() { return calls_; }
+  /// Live threads that it or its calls have started. 0 when the kernel does not tell (without CAP_SYS_NICE).
+  std::int64_t thread_count() const;
 
  private:
   struct HostTable;  // the flynn_host that the instance sees
@@ -94,6 +99,7 @@ class Generation : public Guarded {
   std::string started_at_;
   bool gone_ = false;
   std::uint32_t thread_tag_ = 0;
+  CallCounters calls_;
   std::unique_ptr<ControlThread> control_;
 };
 

@@ -25,7 +25,16 @@ Node::Node(NodeConfig config, Listeners listeners, EventLog& log)
       log_(log),
       services_{door_, listeners_, log_, config_.node, config_.data_dir, config_.run_dir},
       started_at_(now_rfc3339()),
-      interface_(std::make_unique<NodeInterface>(*this, log_)) {}
+      interface_(std::make_unique<NodeInterface>(*this, log_)) {
+  // Here and not at boot: the admin socket answers already while that runs, and a node without slots would look
+  // healthy.
+  for (const auto& plugin : config_.plugins) {
+    auto entry = std::make_unique<SlotPlan>();
+    entry->config = plugin;
+    entry->slot = std::make_unique<Slot>(plugin.slot);
+    plans_.push_back(std::move(entry));
+  }
+}
 
 Node::~Node() = default;
 
@@ -88,15 +97,12 @@ Result<void> Node::boot() {
   if (!history) return history.error();
   history_ = std::move(*history);
   if (!prepare_hazards()) log_.warn("membarrier_refused", {{"effect", "each call pays a full fence"}});
-  for (const auto& plugin : config_.plugins) {
-    auto entry = std::make_unique<SlotPlan>();
-    entry->config = plugin;
-    entry->file_config = plugin.config_json;
-    entry->config.config_json = config_at_boot(record_.slot(plugin.slot), plugin.config_json);
-    entry->slot = std::make_unique<Slot>(plugin.slot);
-    plans_.push_back(std::move(entry));
-  }
   for (auto& entry : plans_) {
+    {
+      const std::lock_guard lock(mutex_);
+      entry->file_config = entry->config.config_json;
+      entry->config.config_json = config_at_boot(record_.slot(entry->config.slot), entry->file_config);
+    }
     auto& pending = record_.slot(entry->config.slot).pending;
     if (pending) {
       log_.write(FLYNN_LOG_WARN, entry->config.slot, "swap_undone_at_boot",

@@ -10,10 +10,13 @@
 #include <vector>
 
 #include "active_record.h"
+#include "change_board.h"
 #include "door.h"
 #include "history.h"
 #include "listeners.h"
+#include "slot_change.h"
 #include "swap.h"
+#include "swap_plan.h"
 
 namespace flynn::core {
 
@@ -32,6 +35,7 @@ struct SlotPlan {
   Manifest manifest;
   std::string config_json;  // judged, defaults filled in
   SlotStatus status;        // under Node::mutex_
+  bool settled = true;      // false from a swap's start until its probation has passed; under Node::mutex_
   std::vector<std::string> zombies;
   std::chrono::milliseconds retry_wait{0};
   std::chrono::steady_clock::time_point retry_at{};
@@ -55,11 +59,20 @@ class Node {
   /// Reverse order; every image that can be is unloaded.
   void shut_down();
 
+  Result<SwapOutcome> swap(const std::string& slot, const std::filesystem::path& file, const SwapOptions& options,
+                           const SwapProgress& progress);
   Result<SwapOutcome> swap(const std::string& slot, const std::filesystem::path& file, std::chrono::milliseconds drain,
                            const SwapProgress& progress);
-  Result<SwapOutcome> roll_back(const std::string& slot, const SwapProgress& progress);
+  Result<SwapOutcome> roll_back(const std::string& slot, const SwapProgress& progress, const SwapOptions& options = {});
   /// True: in force at once; false: by a swap of the same version.
-  Result<bool> configure(const std::string& slot, const std::string& config_json);
+  Result<bool> configure(const std::string& slot, const std::string& config_json, const SwapOptions& options = {},
+                         const SwapProgress& progress = {});
+  /// What that swap would do; changes nothing. The document is described in docs/decisions/0008-plan-is-the-judge.md.
+  Result<json::object> plan_swap(const std::string& slot, const std::filesystem::path& file,
+                                 const SwapOptions& options);
+  /// What runs now, for watchers.
+  ChangeBoard& changes() { return changes_; }
+  bool has_slot(const std::string& name) { return plan(name) != nullptr; }
 
   /// What flynn.node/1 tells of a slot: version, configuration without its secrets, versions kept.
   Result<json::object> plugin_facts(const std::string& slot);
@@ -92,8 +105,11 @@ class Node {
   void try_to_start(SlotPlan& entry);
   void take_down(SlotPlan& entry);
   void set_status(SlotPlan& entry, std::string state, std::string reason = {});
-  Result<SwapOutcome> replace(SlotPlan& entry, const std::filesystem::path& file, std::chrono::milliseconds drain,
-                              const std::string& why, const SwapProgress& progress);
+  Result<std::unique_ptr<SlotChange>> begin_change(SlotPlan& entry, const std::string& action, SwapOptions options);
+  Result<SwapOutcome> replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
+                              const std::string& why, SlotChange& change, const SwapProgress& progress);
+  PlanInput plan_input(const SlotPlan& entry, const Generation& old, const std::filesystem::path& file) const;
+  SwapOptions filled_in(SwapOptions options) const;
   Result<void> record_pending(SlotPlan& entry, const Generation& next);
   void record_commit(SlotPlan& entry, const RecordedVersion& next);
   void note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from);
@@ -103,6 +119,7 @@ class Node {
   Result<SlotPlan*> known(const std::string& slot);
   /// Makes the configuration that is in force durable.
   void record_config(SlotPlan& entry);
+  void set_settled(SlotPlan& entry, bool settled);
   /// Something that flynn.node/1 tells of may have changed.
   void touched();
   std::filesystem::path images_of(const std::string& slot) const { return config_.data_dir / "core" / "images" / slot; }
@@ -110,10 +127,11 @@ class Node {
   NodeConfig config_;
   Listeners listeners_;
   EventLog& log_;
+  ChangeBoard changes_;
   Door door_;
   CoreServices services_;
   std::unique_ptr<History> history_;
-  std::vector<std::unique_ptr<SlotPlan>> plans_;  // in the order of the file; fixed after boot
+  std::vector<std::unique_ptr<SlotPlan>> plans_;  // in the order of the file; fixed
   mutable std::mutex mutex_;                      // statuses and the record
   ActiveRecord record_;
   std::string started_at_;

@@ -93,6 +93,20 @@ class Section {
   std::optional<Error> error_;
 };
 
+Result<void> read_gate(const toml::table* table, NodeConfig& config) {
+  Section section(config, "core.gate", table);
+  auto& gate = config.core.gate;
+  section.integer("calls_min", gate.calls_min);
+  section.integer("error_points_max", gate.error_points_max);
+  section.integer("latency_factor_max", gate.latency_factor_max);
+  section.integer("latency_margin_ms", gate.latency_margin_ms);
+  section.integer("memory_mb_max", gate.memory_mb_max);
+  section.integer("descriptors_max", gate.descriptors_max);
+  section.integer("sockets_max", gate.sockets_max);
+  section.integer("threads_max", gate.threads_max);
+  return section.finish();
+}
+
 Result<void> read_core(const toml::table* table, NodeConfig& config) {
   Section section(config, "core", table);
   auto& core = config.core;
@@ -105,10 +119,15 @@ Result<void> read_core(const toml::table* table, NodeConfig& config) {
   section.duration("retry_min_ms", core.retry_min);
   section.duration("retry_max_ms", core.retry_max);
   section.duration("probation_interval_ms", core.probation_interval);
+  section.duration("hand_over_ms", core.hand_over);
+  section.duration("canary_ms", core.canary_for);
   std::int64_t checks = core.probation_checks;
   section.integer("probation_checks", checks);
   core.probation_checks = static_cast<int>(checks);
-  return section.finish();
+  const auto* gate = section.find("gate");
+  if (gate != nullptr && !gate->is_table()) section.fail(*gate, "gate", "must be a table");
+  if (auto done = section.finish(); !done) return done;
+  return read_gate(gate == nullptr ? nullptr : gate->as_table(), config);
 }
 
 Result<void> read_listeners(const toml::table* table, NodeConfig& config) {

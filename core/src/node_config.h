@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flynn/sdk/result.h"
+#include "swap_gate.h"
 
 namespace flynn::core {
 
@@ -32,6 +33,12 @@ struct CoreConfig {
   std::chrono::milliseconds retry_max{60'000};
   int probation_checks = 3;
   std::chrono::milliseconds probation_interval{100};
+  std::chrono::milliseconds hand_over{500};      ///< right after the flip, for the connections that are idle then
+  std::chrono::milliseconds canary_for{60'000};  ///< of a canary for which no time was given
+  GateLimits gate;
+
+  /// When none is asked for.
+  std::chrono::milliseconds probation() const { return probation_checks * probation_interval; }
 };
 
 struct NodeConfig {

@@ -22,6 +22,14 @@ json::array texts(const std::vector<InterfaceId>& interfaces) {
 
 void Node::touched() { interface_->touched(); }
 
+void Node::set_settled(SlotPlan& entry, bool settled) {
+  {
+    const std::lock_guard lock(mutex_);
+    entry.settled = settled;
+  }
+  touched();
+}
+
 Result<SlotPlan*> Node::known(const std::string& slot) {
   auto* entry = plan(slot);
   if (entry == nullptr)
@@ -57,6 +65,7 @@ json::object Node::slot_facts(SlotPlan& entry) {
                         {"description", entry.manifest.description},
                         {"state", entry.status.state},
                         {"reason", entry.status.reason},
+                        {"settled", entry.settled},
                         {"provides", texts(entry.manifest.provides)},
                         {"config_schema", schema},
                         {"config", std::move(config)},

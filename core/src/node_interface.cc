@@ -68,6 +68,7 @@ Result<Reply> NodeInterface::answer(std::string_view method, const json::object&
   if (method == "RollBack") return roll_back(body, who);
   if (method == "Change") return change(body);
   if (method == "History") return history(body);
+  if (method == "Log") return log(body);
   if (method == "Watch") {
     auto stream = watch_.open();
     if (!stream) return stream.error();
@@ -149,10 +150,8 @@ Result<Reply> NodeInterface::roll_back(const json::object& body, const std::stri
   auto slot = require_string(body, "slot");
   if (!slot) return slot.error();
   if (auto known = node_.plugin_facts(*slot); !known) return known.error();
-  auto asked = changes_.ask(*slot, "rollback", who, [this, slot = *slot]() -> Result<json::object> {
-    auto back = node_.roll_back(slot, {});
-    if (!back) return back.error();
-    return json::object{{"applied", "swap"}};
+  auto asked = changes_.ask(*slot, "rollback", who, [this, slot = *slot, who](const auto& in_force) {
+    return core::roll_back(node_, slot, who, in_force);
   });
   if (!asked) return asked.error();
   note(*asked, {});
@@ -161,7 +160,9 @@ Result<Reply> NodeInterface::roll_back(const json::object& body, const std::stri
 
 Result<Reply> NodeInterface::ask(SlotOrder order, const char* action, const std::string& who, json::object detail) {
   const std::string slot = order.slot;
-  auto asked = changes_.ask(slot, action, who, [this, order = std::move(order)] { return carry_out(node_, order); });
+  auto asked = changes_.ask(slot, action, who, [this, order = std::move(order), who](const auto& in_force) {
+    return carry_out(node_, order, who, in_force);
+  });
   if (!asked) return asked.error();
   note(*asked, std::move(detail));
   return Reply{json::object{{"change", asked->id}}};
@@ -183,6 +184,14 @@ Result<Reply> NodeInterface::change(const json::object& body) {
   auto found = changes_.find(*id);
   if (!found) return found.error();
   return Reply{found->document()};
+}
+
+Result<Reply> NodeInterface::log(const json::object& body) {
+  auto slot = require_string(body, "slot");
+  if (!slot) return slot.error();
+  if (auto known = node_.plugin_facts(*slot); !known) return known.error();
+  const auto limit = std::clamp<std::int64_t>(int_or(body, "lines", kRecentLinesMax), 0, kRecentLinesMax);
+  return Reply{json::object{{"lines", log_.recent().last(*slot, static_cast<std::size_t>(limit))}}};
 }
 
 Result<Reply> NodeInterface::history(const json::object& body) {

@@ -34,6 +34,7 @@ class NodeInterface : public BuiltIn {
   Result<Reply> configure(const json::object& body, const std::string& who);
   Result<Reply> swap(const json::object& body, const std::string& who);
   Result<Reply> roll_back(const json::object& body, const std::string& who);
+  Result<Reply> log(const json::object& body);
   Result<Reply> history(const json::object& body);
   Result<Reply> change(const json::object& body);
   Result<Reply> ask(SlotOrder order, const char* action, const std::string& who, json::object detail);

@@ -33,6 +33,7 @@ json::object Node::describe(const SlotPlan& entry) const {
       {"calls", calls},
       {"errors", errors},
       {"zombies", entry.zombies.size()}};
+  if (const auto running = changes_.running(entry.config.slot)) document["change"] = running->document();
   const HazardGuard<Generation> guard(entry.slot->current_place());
   if (const auto* generation = guard.get()) {
     document["generation"] = generation->facts().number;

@@ -15,37 +15,29 @@ RecordedVersion recorded(const Generation& generation) {
   return {generation.file().path.string(), generation.facts().manifest.version, generation.file().digest};
 }
 
-// The one change of a slot that may run. A health check that runs just now is waited for.
-class Change {
+// While it lives, what runs in a slot is not yet what is in force.
+class Unsettled {
  public:
-  explicit Change(Slot& slot) : slot_(slot), begun_(slot.begin_change()) {
-    if (begun_) slot_.lifecycle().lock();
-  }
-  ~Change() {
-    if (!begun_) return;
-    slot_.lifecycle().unlock();
-    slot_.end_change();
-  }
-  Change(const Change&) = delete;
-  Change& operator=(const Change&) = delete;
-  bool begun() const { return begun_; }
+  explicit Unsettled(std::function<void(bool settled)> set) : set_(std::move(set)) { set_(false); }
+  ~Unsettled() { set_(true); }
+  Unsettled(const Unsettled&) = delete;
+  Unsettled& operator=(const Unsettled&) = delete;
 
  private:
-  Slot& slot_;
-  bool begun_;
+  std::function<void(bool)> set_;
 };
 
-// Another version must stand in for the old one: the same plugin, with every interface that is in use.
-Result<void> fits(const Manifest& next, const Manifest& old) {
-  if (next.name != old.name)
-    return Error{Code::failed_precondition,
-                 "it is the plugin \"" + next.name + "\", but the slot holds \"" + old.name + "\""};
-  std::string missing;
-  for (const auto& interface : old.provides)
-    if (!next.provides_interface(interface)) missing += (missing.empty() ? "" : ", ") + interface.text();
-  if (!missing.empty())
-    return Error{Code::failed_precondition, "it does not provide " + missing + ", as the version in force does"};
-  return {};
+void note_report(json::object& note, const SwapReport& report) {
+  json::object phases;
+  for (const auto& phase : report.phases) phases[phase.name] = phase.ms;
+  note["phases"] = std::move(phases);
+  note["total_ms"] = report.total_ms;
+  if (!report.gate.empty()) note["gate"] = report.gate;
+  if (report.back_ms > 0) note["back_ms"] = report.back_ms;
+  const auto& connections = report.connections;
+  if (connections.moved + connections.refused + connections.lost > 0)
+    note["connections"] =
+        json::object{{"moved", connections.moved}, {"refused", connections.refused}, {"lost", connections.lost}};
 }
 
 }  // namespace
@@ -75,54 +67,76 @@ void Node::note_zombies(SlotPlan& entry, const SwapReport& report, const json::o
                           report.left_mapped_because);
 }
 
-Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& file, std::chrono::milliseconds drain,
-                                  const std::string& why, const SwapProgress& progress) {
-  if (progress) progress("verify", 0);
-  auto manifest = verify_plugin(file);
-  if (!manifest) return manifest.error();
+Result<std::unique_ptr<SlotChange>> Node::begin_change(SlotPlan& entry, const std::string& action,
+                                                       SwapOptions options) {
+  if (stopping_) return Error{Code::unavailable, "the node is ending: change it when it is up again"};
+  options.wanted = [this, wanted = options.wanted] { return !stopping_ && (!wanted || wanted()); };
+  return SlotChange::begin(changes_, *entry.slot, action, options);
+}
+
+Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
+                                  const std::string& why, SlotChange& change, const SwapProgress& progress) {
+  std::function<void()> in_force;  // once probation has passed: what is left is the end of the old one
+  const auto enter = [&](const std::string& phase, std::chrono::milliseconds limit) {
+    change.enter(phase, limit);
+    if (phase == "drain" && in_force) in_force();
+    if (progress) progress(phase, change.elapsed_ms());
+  };
+  options = filled_in(std::move(options));
+  enter("verify", std::chrono::milliseconds(0));
   auto* old = entry.slot->current();
   if (old == nullptr)
     return Error{Code::unavailable, entry.config.slot + " is not running, so there is nothing to replace"};
-  if (auto suits = fits(*manifest, old->facts().manifest); !suits) return suits.error().context(file.string());
-  if (const auto missing = missing_for(*manifest); !missing.empty())
-    return Error{Code::failed_precondition,
-                 file.string() + " requires " + missing + ", which no running plugin provides"};
-  auto config = apply_config_schema(manifest->config_schema, entry.config.config_json);
-  if (!config)
-    return config.error().context("the configuration of " + entry.config.slot + " does not suit " + file.string());
+  auto input = plan_input(entry, *old, file);
+  input.with_canary = options.canary_permille > 0;
+  const auto judged = core::plan_swap(input);
+  if (auto allowed = judged.verdict(file); !allowed) return allowed.error();
 
   SwapOutcome outcome;
   outcome.from = facts_of(*old);
   const auto old_version = recorded(*old);
-  if (progress) progress("load", 0);
-  auto next = make_generation(entry, file, *manifest);
+  change.note()["from"] = outcome.from;
+  const auto limit = config_.core.lifecycle;
+  enter("load", limit);
+  auto next = make_generation(entry, file, judged.manifest);
   if (!next) return next.error();
   outcome.to = facts_of(**next);
   const auto next_version = recorded(**next);
-  if (auto configured = (*next)->configure(*config, Deadline::after(config_.core.lifecycle)); !configured) {
+  change.note()["to"] = outcome.to;
+  enter("configure", limit);
+  if (auto configured = (*next)->configure(judged.config, Deadline::after(limit)); !configured) {
     (*next)->retire(Deadline::after(config_.core.stop));
     return configured.error();
   }
+  in_force = [&] {
+    {
+      const std::lock_guard lock(mutex_);
+      entry.manifest = judged.manifest;
+      entry.config_json = judged.config;
+    }
+    set_settled(entry, true);
+  };
+  const Unsettled unsettled([&](bool settled) { set_settled(entry, settled); });
   Generation* fresh = next->get();
-  Swap swap(*entry.slot, config_.core, log_, {progress, [&, fresh] { return record_pending(entry, *fresh); }});
-  auto report = swap.run(std::move(*next), drain);
-  if (!report) {
+  Swap swap(*entry.slot, config_.core, options, log_,
+            {enter, [&, fresh] { return record_pending(entry, *fresh); }, [this] { return stopping_.load(); }});
+  const auto swapped = swap.run(std::move(*next));
+  outcome.report = std::move(swap.report());
+  note_report(change.note(), outcome.report);
+  if (!swapped) {
     const std::lock_guard lock(mutex_);
     record_.slot(entry.config.slot).pending.reset();
     if (auto saved = record_.save(); !saved) log_.error("record_not_saved", {{"error", saved.error().message}});
-    return report.error();
+    return swapped.error();
   }
   {
     const std::lock_guard lock(mutex_);
     // A swap of the same version changes its configuration: the version to go back to stays.
     if (old_version.digest != next_version.digest) record_.slot(entry.config.slot).previous = old_version;
-    entry.manifest = *manifest;
-    entry.config_json = *config;
   }
   record_commit(entry, next_version);
-  door_.announce(*entry.slot, manifest->provides);
-  note_zombies(entry, *report, outcome.from);
-  outcome.report = std::move(*report);
+  door_.announce(*entry.slot, judged.manifest.provides);
+  note_zombies(entry, outcome.report, outcome.from);
   log_.write(FLYNN_LOG_INFO, entry.config.slot, "plugin_swapped",
              {{"why", why},
               {"from", old_version.version},
@@ -135,26 +149,30 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
 
 Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::path& file,
                                std::chrono::milliseconds drain, const SwapProgress& progress) {
+  SwapOptions options;
+  options.drain = drain;
+  return swap(slot, file, options, progress);
+}
+
+Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::path& file, const SwapOptions& options,
+                               const SwapProgress& progress) {
   auto* entry = plan(slot);
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
-  const Change change(*entry->slot);
-  if (!change.begun())
-    return Error{Code::conflict, "another change of " + slot + " is running: wait for it and try again"};
-  auto outcome = replace(*entry, file, drain.count() > 0 ? drain : config_.core.drain, "swap", progress);
+  auto change = begin_change(*entry, "swap", options);
+  if (!change) return change.error();
+  auto outcome = replace(*entry, file, options, "swap", **change, progress);
   json::object note{{"slot", slot}, {"action", "swap"}, {"file", file.string()}};
-  if (outcome) {
-    note["from"] = outcome->from;
-    note["to"] = outcome->to;
-    note["total_ms"] = outcome->report.total_ms;
-  }
-  note["outcome"] = outcome ? std::string("committed") : "refused or rolled back: " + outcome.error().message;
+  for (const auto& [member, value] : (*change)->note()) note[member] = value;
+  const auto told = outcome ? std::string("committed") : "refused or rolled back: " + outcome.error().message;
+  note["outcome"] = told;
   history_->add(std::move(note));
+  (*change)->set_outcome(told);
   if (!outcome) log_.write(FLYNN_LOG_WARN, slot, "swap_failed", {{"error", outcome.error().message}});
   return outcome;
 }
 
-Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress& progress) {
+Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress& progress, const SwapOptions& options) {
   auto* entry = plan(slot);
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
@@ -166,28 +184,31 @@ Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress&
       return Error{Code::failed_precondition, slot + " has not been swapped, so there is no version to go back to"};
     file = previous->path;
   }
-  return swap(slot, file, std::chrono::milliseconds(0), progress);
+  return swap(slot, file, options, progress);
 }
 
-Result<bool> Node::configure(const std::string& slot, const std::string& config_json) {
+Result<bool> Node::configure(const std::string& slot, const std::string& config_json, const SwapOptions& options,
+                             const SwapProgress& progress) {
   auto* entry = plan(slot);
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
-  const Change change(*entry->slot);
-  if (!change.begun())
-    return Error{Code::conflict, "another change of " + slot + " is running: wait for it and try again"};
+  auto change = begin_change(*entry, "configuration", options);
+  if (!change) return change.error();
   auto judged = apply_config_schema(entry->manifest.config_schema, config_json);
   if (!judged) return judged.error();
   auto* current = entry->slot->current();
   if (current == nullptr) return Error{Code::unavailable, slot + " is not running"};
   auto applied = current->configure(*judged, Deadline::after(config_.core.lifecycle));
   if (!applied && applied.error().code != Code::restart_required) return applied.error();
-  const auto before = entry->config.config_json;
-  entry->config.config_json = config_json;
+  const auto remember = [&](const std::string& config) {
+    const std::lock_guard state(mutex_);
+    return std::exchange(entry->config.config_json, config);
+  };
+  const auto before = remember(config_json);
   if (!applied) {
-    auto swapped = replace(*entry, current->file().path, config_.core.drain, "configure", {});
+    auto swapped = replace(*entry, current->file().path, options, "configure", **change, progress);
     if (!swapped) {
-      entry->config.config_json = before;
+      remember(before);
       return swapped.error();
     }
   } else {
@@ -195,8 +216,11 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
     entry->config_json = *judged;
   }
   record_config(*entry);
-  history_->add(
-      {{"slot", slot}, {"action", "configure"}, {"outcome", applied ? "live" : "by a swap of the same version"}});
+  json::object note{{"slot", slot}, {"action", "configure"}};
+  for (const auto& [member, value] : (*change)->note()) note[member] = value;
+  note["outcome"] = applied ? "live" : "by a swap of the same version";
+  (*change)->set_outcome(string_or(note, "outcome"));
+  history_->add(std::move(note));
   return applied.ok();
 }
 

@@ -25,6 +25,10 @@ class Slot {
   Generation* current() const { return current_.load(std::memory_order_acquire); }
   /// For a HazardGuard.
   const std::atomic<Generation*>& current_place() const { return current_; }
+  /// This share of the calls goes to `canary` until end_canary(). Borrowed: after end_canary() wait until it is
+  /// unguarded.
+  void set_canary(Generation& canary, unsigned share_permille);
+  void end_canary();
   /// From now on calls wait; the generation stays ours. unpark() lets them go on to whatever is current.
   void park();
   void unpark();
@@ -37,22 +41,22 @@ class Slot {
   const MethodCounters& counters() const { return counters_; }
   /// Held while its lifecycle functions are called, also for a health check.
   std::mutex& lifecycle() { return lifecycle_; }
-  /// True for the one change (swap, configuration) that may run; whoever got true ends it with end_change().
-  bool begin_change() { return !changing_.exchange(true); }
-  void end_change() { changing_ = false; }
 
  private:
   bool wait_while_parked(Deadline deadline);
+  bool is_canarys_turn();
 
   std::string name_;
   std::atomic<Generation*> current_{nullptr};
   std::unique_ptr<Generation> owned_;
+  std::atomic<Generation*> canary_{nullptr};
+  std::atomic<unsigned> canary_permille_{0};
+  std::atomic<std::uint64_t> canary_turn_{0};
   std::atomic<bool> parked_{false};
   std::mutex parking_;
   std::condition_variable unparked_;
   MethodCounters counters_;
   std::mutex lifecycle_;
-  std::atomic<bool> changing_{false};
 };
 
 }  // namespace flynn::core

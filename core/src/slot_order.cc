@@ -3,18 +3,23 @@
 namespace flynn::core {
 namespace {
 
+// Another change of the slot, of the operator's or the end of the last one's drain, is waited for.
+constexpr std::chrono::seconds kLockWait{60};
+
 using Step = std::function<Result<void>()>;
 
-Result<void> swap_to(Node& node, const std::string& slot, const std::filesystem::path& file) {
-  auto swapped = node.swap(slot, file, std::chrono::milliseconds(0), {});
-  if (!swapped) return swapped.error();
-  return {};
+SwapOptions options_of(const std::string& who) {
+  SwapOptions options;
+  options.who = who;
+  options.lock_wait = kLockWait;
+  return options;
 }
 
-Result<bool> configure(Node& node, const std::string& slot, const json::object& wanted) {
-  auto whole = node.completed_config(slot, wanted);
-  if (!whole) return whole.error();
-  return node.configure(slot, *whole);
+// The phase that begins when probation has passed.
+SwapProgress at_drain(const std::function<void()>& in_force) {
+  return [in_force](const std::string& phase, double) {
+    if (phase == "drain" && in_force) in_force();
+  };
 }
 
 // The first step is taken back when the second fails.
@@ -27,43 +32,78 @@ Result<json::object> both(const Step& first, const Step& second, const Step& und
   return done.error();
 }
 
-Result<json::object> version_and_config(Node& node, const SlotOrder& order) {
-  auto before = node.effective_config(order.slot);
+// One order under way.
+class Doer {
+ public:
+  Doer(Node& node, const SlotOrder& order, const std::string& who)
+      : node_(node), order_(order), options_(options_of(who)) {}
+
+  Result<void> swap_to(const std::filesystem::path& file, const std::function<void()>& in_force) {
+    auto swapped = node_.swap(order_.slot, file, options_, at_drain(in_force));
+    if (!swapped) return swapped.error();
+    return {};
+  }
+  Result<bool> configure(const std::function<void()>& in_force) {
+    auto whole = node_.completed_config(order_.slot, *order_.config);
+    if (!whole) return whole.error();
+    return node_.configure(order_.slot, *whole, options_, at_drain(in_force));
+  }
+  Result<json::object> version_and_config(const std::function<void()>& in_force);
+
+ private:
+  Node& node_;
+  const SlotOrder& order_;
+  const SwapOptions options_;
+};
+
+Result<json::object> Doer::version_and_config(const std::function<void()>& in_force) {
+  const auto& slot = order_.slot;
+  auto before = node_.effective_config(slot);
   if (!before) return before.error();
-  auto facts = node.plugin_facts(order.slot);
+  auto facts = node_.plugin_facts(slot);
   if (!facts) return facts.error();
-  auto old_file = node.kept_version(order.slot, string_or(*facts, "digest"));
+  auto old_file = node_.kept_version(slot, string_or(*facts, "digest"));
   if (!old_file) return old_file.error();
-  auto whole = node.completed_config(order.slot, *order.config);
+  auto whole = node_.completed_config(slot, *order_.config);
   if (!whole) return whole.error();
-  const Step swap = [&] { return swap_to(node, order.slot, *order.file); };
-  const Step set = [&]() -> Result<void> {
-    auto set_now = configure(node, order.slot, *order.config);
-    if (!set_now) return set_now.error();
+  const auto set = [&](const std::function<void()>& then) -> Result<void> {
+    auto done = configure(then);
+    if (!done) return done.error();
     return {};
   };
-  const Step swap_back = [&] { return swap_to(node, order.slot, *old_file); };
   const Step set_back = [&]() -> Result<void> {
-    auto set_now = node.configure(order.slot, *before);
-    if (!set_now) return set_now.error();
+    auto done = node_.configure(slot, *before, options_);
+    if (!done) return done.error();
     return {};
   };
   // A configuration that the version in force does not know yet comes after the new version.
-  return node.judge_config(order.slot, *whole).ok() ? both(set, swap, set_back) : both(swap, set, swap_back);
+  if (node_.judge_config(slot, *whole))
+    return both([&] { return set({}); }, [&] { return swap_to(*order_.file, in_force); }, set_back);
+  return both([&] { return swap_to(*order_.file, {}); }, [&] { return set(in_force); },
+              [&] { return swap_to(*old_file, {}); });
 }
 
 }  // namespace
 
-Result<json::object> carry_out(Node& node, const SlotOrder& order) {
-  if (order.file && order.config) return version_and_config(node, order);
+Result<json::object> carry_out(Node& node, const SlotOrder& order, const std::string& who,
+                               const std::function<void()>& in_force) {
+  Doer doer(node, order, who);
+  if (order.file && order.config) return doer.version_and_config(in_force);
   if (order.file) {
-    if (auto swapped = swap_to(node, order.slot, *order.file); !swapped) return swapped.error();
+    if (auto swapped = doer.swap_to(*order.file, in_force); !swapped) return swapped.error();
     return json::object{{"applied", "swap"}};
   }
   if (!order.config) return json::object{{"applied", "nothing"}};
-  auto live = configure(node, order.slot, *order.config);
+  auto live = doer.configure(in_force);
   if (!live) return live.error();
   return json::object{{"applied", *live ? "live" : "swap"}};
+}
+
+Result<json::object> roll_back(Node& node, const std::string& slot, const std::string& who,
+                               const std::function<void()>& in_force) {
+  auto back = node.roll_back(slot, at_drain(in_force), options_of(who));
+  if (!back) return back.error();
+  return json::object{{"applied", "swap"}};
 }
 
 }  // namespace flynn::core

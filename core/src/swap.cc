@@ -2,6 +2,8 @@
 
 #include <poll.h>
 
+#include <algorithm>
+
 #include "forever.h"
 
 namespace flynn::core {
@@ -20,24 +22,35 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 constexpr int kHealthPollMs = 20;
+constexpr auto kCanarySlice = std::chrono::milliseconds(20), kPauseSlice = std::chrono::milliseconds(100);
 
 }  // namespace
 
-Swap::Swap(Slot& slot, const CoreConfig& patience, EventLog& log, SwapHooks hooks)
-    : slot_(slot), patience_(patience), log_(log), hooks_(std::move(hooks)), began_(Clock::now()) {}
+Swap::Swap(Slot& slot, const CoreConfig& patience, SwapOptions options, EventLog& log, SwapHooks hooks)
+    : slot_(slot),
+      patience_(patience),
+      options_(std::move(options)),
+      log_(log),
+      hooks_(std::move(hooks)),
+      began_(Clock::now()) {}
 
-Result<void> Swap::phase(const char* name, const std::function<Result<void>()>& body) {
-  if (hooks_.progress) hooks_.progress(name, ms_since(began_));
+Result<void> Swap::phase(const char* name, Milliseconds limit, const std::function<Result<void>()>& body) {
+  if (hooks_.enter) hooks_.enter(name, limit);
   const auto start = Clock::now();
   auto result = body();
   report_.phases.push_back({name, ms_since(start)});
   return result;
 }
 
+void Swap::warn_of(const char* event, const Result<void>& result) {
+  if (!result) log_.write(FLYNN_LOG_WARN, slot_.name(), event, {{"error", result.error().message}});
+}
+
 // Started and healthy: as good as in force.
 Result<void> Swap::warm(Generation& next) {
-  if (auto started = phase("start", [&] { return next.start(after(patience_.lifecycle)); }); !started) return started;
-  return phase("health", [&]() -> Result<void> {
+  const auto limit = patience_.lifecycle;
+  if (auto started = phase("start", limit, [&] { return next.start(after(limit)); }); !started) return started;
+  return phase("health", patience_.healthy, [&]() -> Result<void> {
     const auto deadline = after(patience_.healthy);
     while (true) {
       auto healthy = next.health(deadline);
@@ -47,36 +60,108 @@ Result<void> Swap::warm(Generation& next) {
   });
 }
 
-Result<void> Swap::overlap_until_flip(Generation& next) { return warm(next); }
-
-Result<void> Swap::exclusive_until_flip(Generation& old, Generation& next) {
+Result<void> Swap::exclusive_until_warm(Generation& old, Generation& next) {
   slot_.park();
   slot_.hide_current();
-  if (auto quiet = phase("quiesce", [&] { return old.quiesce(after(patience_.quiesce)); }); !quiet) return quiet;
-  auto left = phase("wait for calls", [&]() -> Result<void> {
-    const auto inside = wait_until_unguarded(old, after(patience_.quiesce));
+  const auto patience = patience_.quiesce;
+  if (auto quiet = phase("quiesce", patience, [&] { return old.quiesce(after(patience)); }); !quiet) return quiet;
+  auto left = phase("wait for calls", patience, [&]() -> Result<void> {
+    const auto inside = wait_until_unguarded(old, after(patience));
     if (inside.empty()) return {};
     return Error{Code::deadline_exceeded, "calls are still inside the old version: " + joined(inside)};
   });
   if (!left) return left;
+  const auto limit = patience_.lifecycle;
   Reply state;
-  auto exported = phase("export", [&]() -> Result<void> {
-    auto given = old.export_state(after(patience_.lifecycle));
+  auto exported = phase("export", limit, [&]() -> Result<void> {
+    auto given = old.export_state(after(limit));
     if (!given) return given.error();
     state = std::move(*given);
     return {};
   });
   if (!exported) return exported;
-  if (auto imported = phase("import", [&] { return next.import_state(state, after(patience_.lifecycle)); }); !imported)
+  if (auto imported = phase("import", limit, [&] { return next.import_state(state, after(limit)); }); !imported)
     return imported;
   return warm(next);
 }
 
-Result<void> Swap::probation(Generation& next) {
-  return phase("probation", [&]() -> Result<void> {
-    for (int check = 0; check < patience_.probation_checks; ++check) {
-      ::poll(nullptr, 0, static_cast<int>(patience_.probation_interval.count()));
-      if (auto healthy = next.health(after(patience_.health_interval)); !healthy) return healthy;
+// All that may fail without anybody noticing.
+Result<void> Swap::until_work(Generation& old, Generation& next) {
+  gate_.emplace(old, patience_.gate, patience_.health_interval);
+  // What has exported its state is asked nothing any more.
+  if (exclusive_) gate_->freeze_old();
+  if (auto ready = exclusive_ ? exclusive_until_warm(old, next) : warm(next); !ready) return ready;
+  gate_->begin(next);
+  if (hooks_.before_work)
+    if (auto recorded = hooks_.before_work(); !recorded) return recorded;
+  return options_.canary_permille > 0 ? canary(old, next) : Result<void>{};
+}
+
+Result<void> Swap::look_at(const char* when) {
+  if (hooks_.stopping && hooks_.stopping()) {
+    breached_ = Clock::now();
+    return Error{Code::cancelled, "the node ends during the " + std::string(when)};
+  }
+  const auto breach = gate_->look();
+  report_.gate = gate_->figures();
+  if (!breach) return {};
+  breached_ = Clock::now();
+  return Error{Code::failed_precondition, std::string(when) + ": " + *breach};
+}
+
+// False when the node ends.
+bool Swap::pause(Milliseconds span) const {
+  for (const auto end = after(span); !end.passed();) {
+    if (hooks_.stopping && hooks_.stopping()) return false;
+    ::poll(nullptr, 0, end.left_ms(static_cast<int>(kPauseSlice.count())));
+  }
+  return true;
+}
+
+// The old one stays in force and accepts; this share of calls and of its new connections goes to the new one, which is
+// started but not activated: what must be done by one instance alone stays the old one's.
+Result<void> Swap::canary(Generation& old, Generation& next) {
+  ConnectionPump pump(old, next, patience_.lifecycle, log_);
+  auto passed = phase("canary", options_.canary_for, [&]() -> Result<void> {
+    slot_.set_canary(next, options_.canary_permille);
+    const auto end = after(options_.canary_for);
+    auto look = after(patience_.probation_interval);
+    while (!end.passed()) {
+      pump.share(options_.canary_permille, kCanarySlice);
+      if (!look.passed() && !end.passed()) continue;
+      if (auto well = look_at("canary"); !well) return well;
+      look = after(patience_.probation_interval);
+    }
+    return {};
+  });
+  if (!passed) {
+    slot_.end_canary();
+    report_.back_ms = ms_since(breached_);
+    if (pump.works()) pump.share(0, Milliseconds(1));
+    hand_back(next, old);
+  }
+  count(pump);
+  return passed;
+}
+
+Result<void> Swap::flip(Generation& old, Generation& next) {
+  const auto limit = patience_.lifecycle;
+  auto active = phase("activate", limit, [&] { return next.activate(after(limit)); });
+  if (exclusive_) report_.pause_ms = ms_since(parked_);
+  slot_.unpark();
+  if (!active || exclusive_) return active;
+  // In overlap the old one still accepts: nothing is refused while the new one begins.
+  return phase("quiesce", patience_.quiesce, [&] { return old.quiesce(after(patience_.quiesce)); });
+}
+
+Result<void> Swap::probation(ConnectionPump& pump) {
+  const auto span = *options_.probation;
+  if (span.count() == 0) return {};
+  return phase("probation", span, [&]() -> Result<void> {
+    for (const auto end = after(span); !end.passed();) {
+      pause(std::min(patience_.probation_interval, Milliseconds(end.left_ms())));
+      if (auto well = look_at("probation"); !well) return well;
+      pump.move_idle(after(patience_.probation_interval));
     }
     return {};
   });
@@ -84,9 +169,12 @@ Result<void> Swap::probation(Generation& next) {
 
 // Of a generation that never was in force, or is not any more.
 void Swap::dispose(std::unique_ptr<Generation> unused) {
+  gate_.reset();
   const auto inside = wait_until_unguarded(*unused, after(patience_.stop));
   if (!inside.empty()) {
     unused->abandon("calls never left it: " + joined(inside));
+    report_.unmapped = false;
+    report_.left_mapped_because = "calls never left it: " + joined(inside);
     keep_forever(std::shared_ptr<void>(std::move(unused)));
     return;
   }
@@ -95,62 +183,106 @@ void Swap::dispose(std::unique_ptr<Generation> unused) {
   report_.left_mapped_because = retired.why_not;
 }
 
-// The old one is in force again; the new one goes.
-void Swap::undo(std::unique_ptr<Generation> next, bool old_quiesced) {
-  auto* old = slot_.current();
-  if (old == nullptr) {
-    slot_.restore_current();
-    old = slot_.current();
-  }
-  if (old_quiesced && old != nullptr)
-    if (auto resumed = old->resume(after(patience_.lifecycle)); !resumed)
-      log_.write(FLYNN_LOG_ERROR, slot_.name(), "resume_failed", {{"error", resumed.error().message}});
-  slot_.unpark();
-  dispose(std::move(next));
+// The connections that the new one has already; what can't move ends there, within the drain's deadline.
+void Swap::hand_back(Generation& next, Generation& old) {
+  (void)phase("hand back", options_.drain, [&]() -> Result<void> {
+    const auto deadline = after(options_.drain);
+    warn_of("quiesce_failed", next.quiesce(after(patience_.quiesce)));
+    ConnectionPump pump(next, old, patience_.lifecycle, log_);
+    pump.move_all(deadline);
+    count(pump);
+    warn_of("drain_cut_short", next.drain(deadline));
+    return {};
+  });
 }
 
-void Swap::retire(std::unique_ptr<Generation> old, std::chrono::milliseconds drain) {
-  const auto drained = phase("drain", [&] { return old->drain(after(drain)); });
+void Swap::count(const ConnectionPump& pump) {
+  report_.connections.moved += pump.count().moved;
+  report_.connections.refused += pump.count().refused;
+  report_.connections.lost += pump.count().lost;
+}
+
+// Before the flip: the old one goes on as if nothing had been.
+void Swap::undo(std::unique_ptr<Generation> next) {
+  if (exclusive_) {
+    slot_.restore_current();
+    warn_of("resume_failed", slot_.current()->resume(after(patience_.lifecycle)));
+    slot_.unpark();
+  }
+  (void)phase("unload the new one", patience_.stop, [&]() -> Result<void> {
+    dispose(std::move(next));
+    return {};
+  });
+}
+
+// After the flip: first the old one is back in force, then the rest is put in order.
+void Swap::roll_back(std::unique_ptr<Generation> old) {
+  Generation& again = *old;
+  Generation* next = slot_.current();
+  if (exclusive_) {
+    slot_.park();
+    warn_of("quiesce_failed", next->quiesce(after(patience_.quiesce)));
+  }
+  auto failed = slot_.set_current(std::move(old));
+  (void)phase("resume the old one", patience_.lifecycle, [&]() -> Result<void> {
+    warn_of("resume_failed", again.resume(after(patience_.lifecycle)));
+    slot_.unpark();
+    return {};
+  });
+  if (breached_ != Clock::time_point{}) report_.back_ms = ms_since(breached_);
+  if (!exclusive_) hand_back(*next, again);
+  (void)phase("unload the new one", patience_.stop, [&]() -> Result<void> {
+    dispose(std::move(failed));
+    return {};
+  });
+}
+
+void Swap::retire(std::unique_ptr<Generation> old, ConnectionPump& pump) {
+  const auto drained = phase("drain", options_.drain, [&] {
+    const auto deadline = after(options_.drain);
+    pump.move_all(deadline);
+    return old->drain(deadline);
+  });
   if (!drained) log_.write(FLYNN_LOG_WARN, slot_.name(), "drain_cut_short", {{"why", drained.error().message}});
-  phase("stop and unload", [&]() -> Result<void> {
+  count(pump);
+  (void)phase("stop and unload", patience_.stop, [&]() -> Result<void> {
     dispose(std::move(old));
     return {};
-  }).ok();
+  });
 }
 
-Result<SwapReport> Swap::run(std::unique_ptr<Generation> next, std::chrono::milliseconds drain) {
+Result<void> Swap::run(std::unique_ptr<Generation> next) {
   Generation& fresh = *next;
-  Generation* old = slot_.current();
-  const bool exclusive =
-      fresh.facts().manifest.swap == SwapMode::exclusive || old->facts().manifest.swap == SwapMode::exclusive;
-  const auto parked = Clock::now();
-  auto ready = exclusive ? exclusive_until_flip(*old, fresh) : overlap_until_flip(fresh);
-  if (ready && hooks_.before_flip) ready = hooks_.before_flip();
-  if (!ready) {
-    undo(std::move(next), exclusive);
-    return ready.error();
+  Generation& old = *slot_.current();
+  exclusive_ = fresh.facts().manifest.swap == SwapMode::exclusive || old.facts().manifest.swap == SwapMode::exclusive;
+  parked_ = Clock::now();
+  if (auto ready = until_work(old, fresh); !ready) {
+    undo(std::move(next));
+    return ready;
   }
-  if (hooks_.progress) hooks_.progress("flip", ms_since(began_));
+  if (hooks_.enter) hooks_.enter("flip", Milliseconds(0));
   auto replaced = slot_.set_current(std::move(next));
-  auto active = phase("activate", [&] { return fresh.activate(after(patience_.lifecycle)); });
-  if (exclusive) report_.pause_ms = ms_since(parked);
-  slot_.unpark();
-  // In overlap the old one still accepts: nothing is refused while the new one begins.
-  if (!exclusive && active) active = phase("quiesce", [&] { return replaced->quiesce(after(patience_.quiesce)); });
-  if (active) active = probation(fresh);
-  if (!active) {
-    const auto why = active.error();
-    if (exclusive) {
-      slot_.park();
-      if (auto quiet = fresh.quiesce(after(patience_.quiesce)); !quiet)
-        log_.write(FLYNN_LOG_WARN, slot_.name(), "quiesce_failed", {{"error", quiet.error().message}});
-    }
-    undo(slot_.set_current(std::move(replaced)), true);
-    return why.context("rolled back");
+  slot_.end_canary();
+  auto good = flip(old, fresh);
+  ConnectionPump pump(old, fresh, patience_.lifecycle, log_);
+  if (good) {
+    gate_->freeze_old();
+    if (!exclusive_)
+      (void)phase("hand over", patience_.hand_over, [&]() -> Result<void> {
+        pump.move_idle(after(patience_.hand_over));
+        return {};
+      });
+    good = probation(pump);
   }
-  retire(std::move(replaced), drain);
+  if (!good) {
+    count(pump);
+    roll_back(std::move(replaced));
+    report_.total_ms = ms_since(began_);
+    return good.error().context("rolled back");
+  }
+  retire(std::move(replaced), pump);
   report_.total_ms = ms_since(began_);
-  return report_;
+  return {};
 }
 
 }  // namespace flynn::core

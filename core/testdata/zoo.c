@@ -10,7 +10,8 @@
 
 enum {
   GOOD, CREATE_FAILS, CONFIGURE_REFUSES, IMPORT_FAILS, START_FAILS, UNHEALTHY, ACTIVATE_FAILS, SICK_AFTER_FLIP, QUIESCE_FAILS,
-  EXPORT_FAILS, HANG_IN_START, HANG_IN_DRAIN, STOP_FAILS, THREAD_STAYS, NO_HANDLE, WRONG_DESCRIPTOR, NO_INSTANCE, NO_ANSWER, CLOSED_FD
+  EXPORT_FAILS, HANG_IN_START, HANG_IN_DRAIN, STOP_FAILS, THREAD_STAYS, NO_HANDLE, WRONG_DESCRIPTOR, NO_INSTANCE, NO_ANSWER, CLOSED_FD,
+  ERRORS_AFTER_FLIP, SLOW_AFTER_FLIP, LEAKS_AFTER_FLIP
 };
 #ifndef ZOO_SIN
 #define ZOO_SIN GOOD
@@ -22,6 +23,8 @@ enum {
 struct animal {
   const flynn_host* host;
   int active, checks;
+  int leaked_fds[2048], fds_leaked, threads_leaked, gate[2];
+  pthread_t leaked_threads[128];
 };
 
 static flynn_bytes text(const char* words) { return (flynn_bytes){words, strlen(words)}; }
@@ -55,9 +58,31 @@ static flynn_status start(void* self, flynn_error* error) {
   return ZOO_SIN == START_FAILS ? fail(error, "the engine does not turn") : FLYNN_OK;
 }
 
+static void* wait_for_gate(void* self) {
+  char byte;
+  return read(((struct animal*)self)->gate[0], &byte, 1) == 0 ? NULL : self;
+}
+
+/* With every check 100 descriptors and 8 threads; stop() ends them all, so that a test sees the gate and not the zombie. */
+static void leak(struct animal* me) {
+  if (me->threads_leaked == 0 && pipe(me->gate) != 0) return;
+  for (int i = 0; i < 100 && me->fds_leaked < 2048; ++i) me->leaked_fds[me->fds_leaked++] = dup(me->gate[0]);
+  for (int i = 0; i < 8 && me->threads_leaked < 128; ++i)
+    if (pthread_create(&me->leaked_threads[me->threads_leaked], NULL, wait_for_gate, me) == 0) ++me->threads_leaked;
+}
+
+static void end_leak(struct animal* me) {
+  if (me->threads_leaked == 0) return;
+  close(me->gate[1]);
+  while (me->threads_leaked > 0) pthread_join(me->leaked_threads[--me->threads_leaked], NULL);
+  while (me->fds_leaked > 0) close(me->leaked_fds[--me->fds_leaked]);
+  close(me->gate[0]);
+}
+
 static flynn_status health(void* self, flynn_error* error) {
   struct animal* me = self;
   if (ZOO_SIN == UNHEALTHY) return fail(error, "a fever");
+  if (ZOO_SIN == LEAKS_AFTER_FLIP && me->active) leak(me);
   if (ZOO_SIN == SICK_AFTER_FLIP && me->active) return fail(error, "fell ill at work");
   return FLYNN_OK;
 }
@@ -97,7 +122,8 @@ static void* stay(void* nothing) {
 }
 
 static flynn_status stop(void* self, uint64_t deadline_ns, flynn_error* error) {
-  (void)self, (void)deadline_ns;
+  (void)deadline_ns;
+  end_leak(self);
   if (ZOO_SIN == THREAD_STAYS) {
     pthread_t thread;
     pthread_create(&thread, NULL, stay, NULL);
@@ -108,6 +134,11 @@ static flynn_status stop(void* self, uint64_t deadline_ns, flynn_error* error) {
 static flynn_status handle(void* self, const flynn_call* call, flynn_reply* reply) {
   struct animal* me = self;
   if (ZOO_SIN == NO_ANSWER) return FLYNN_OK;
+  if (ZOO_SIN == SLOW_AFTER_FLIP) hang(20);
+  if (ZOO_SIN == ERRORS_AFTER_FLIP) {
+    reply->set_error(reply, FLYNN_E_INTERNAL, text("the new one is worse"), text(""));
+    return FLYNN_E_INTERNAL;
+  }
   if (ZOO_SIN == CLOSED_FD) reply->add_fd(reply, 987654);
   if (is(call->method, "Sleep")) hang(300);
   if (is(call->method, "Forbidden")) {

@@ -219,6 +219,23 @@ TEST(NodeInterface, VersionAndConfigurationChangeTogetherOrNotAtAll) {
   EXPECT_EQ(int_or(config_of_relay(zoo), "size"), 9);
 }
 
+TEST(NodeInterface, AChangeIsInForceBeforeTheOldOneHasGone) {
+  ZooNode zoo("hang_in_drain");
+  Watching watching(zoo);
+
+  auto asked = call_node(zoo, "Swap", {{"slot", "cage"}, {"path", zoo_file("good_2")}});
+
+  ASSERT_TRUE(asked.ok()) << asked.error().message;
+  const auto told = watching.until([](const json::object& line) {
+    const auto* change = find_object(line, "change");
+    return change != nullptr && bool_or(*change, "in_force");
+  });
+  EXPECT_NE(told.find(R"("state":"running")"), std::string::npos) << told;
+  EXPECT_TRUE(bool_or(facts_of(zoo), "settled"));
+  EXPECT_EQ(string_or(facts_of(zoo), "version"), "2.0.0");
+  EXPECT_NE(watching.until_change_is(string_or(asked->body, "change"), "done"), "");
+}
+
 TEST(NodeInterface, AFailedChangeSaysWhyAndIsRemembered) {
   ZooNode zoo("good");
   Watching watching(zoo);
@@ -264,6 +281,19 @@ TEST(NodeInterface, HistorySaysWhoAsked) {
   const auto text = json::serialize(history->body);
   EXPECT_NE(text.find(R"("who":"cage")"), std::string::npos) << text;
   EXPECT_NE(text.find(R"("action":"configure")"), std::string::npos) << text;
+}
+
+TEST(NodeInterface, HasTheLastLinesOfAPluginsLog) {
+  ZooNode zoo({{"cage", "relay"}, {"other", "good"}});
+
+  auto log = call_node(zoo, "Log", {{"slot", "cage"}, {"lines", 1}});
+
+  ASSERT_TRUE(log.ok()) << log.error().message;
+  const auto& lines = log->body.at("lines").as_array();
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_NE(string_or(lines[0].as_object(), "text").find("event=plugin_up slot=cage"), std::string::npos) << lines;
+  EXPECT_EQ(string_or(lines[0].as_object(), "level"), "info");
+  EXPECT_EQ(call_node(zoo, "Log", {{"slot", "none"}}).error().code, Code::not_found);
 }
 
 TEST(NodeInterface, RefusesWhatItDoesNotKnow) {

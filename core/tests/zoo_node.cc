@@ -1,5 +1,7 @@
 #include "zoo_node.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -26,6 +28,7 @@ ZooNode::ZooNode(std::initializer_list<std::pair<const char*, const char*>> slot
     plugin.path = zoo_file(animal);
     config_.plugins.push_back(plugin);
   }
+  config_.listeners = {{"zoo", "127.0.0.1:0"}};
   log_ = std::move(*EventLog::open(folder_ + "/log", "info"));
   reboot();
 }
@@ -38,7 +41,12 @@ ZooNode::~ZooNode() {
 
 void ZooNode::reboot() {
   if (node_) node_->shut_down();
-  node_ = std::make_unique<Node>(config_, *Listeners::open({}), *log_);
+  auto listeners = Listeners::open(config_.listeners);
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  ::getsockname(listeners->lend("zoo")->get(), reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+  node_ = std::make_unique<Node>(config_, std::move(*listeners), *log_);
   if (auto booted = node_->boot(); !booted) std::fprintf(stderr, "boot: %s\n", booted.error().message.c_str());
 }
 
@@ -49,6 +57,20 @@ void ZooNode::set_file_config(const std::string& slot, const std::string& config
 
 Result<SwapOutcome> ZooNode::swap(const std::string& animal, const std::string& slot) {
   return node_->swap(slot, zoo_file(animal), std::chrono::milliseconds(0), {});
+}
+
+Result<SwapOutcome> ZooNode::swap(const std::string& animal, const SwapOptions& options, const std::string& slot) {
+  return node_->swap(slot, zoo_file(animal), options, {});
+}
+
+json::object ZooNode::plan(const std::string& animal, const std::string& slot, const SwapOptions& options) {
+  auto document = node_->plan_swap(slot, zoo_file(animal), options);
+  return document ? *document : json::object{{"error", document.error().message}};
+}
+
+json::object ZooNode::last_in_history(const std::string& slot) {
+  const auto entries = node_->history().last(slot, 1);
+  return entries.empty() ? json::object{} : entries.front().as_object();
 }
 
 Result<Reply> ZooNode::call(const std::string& method, const std::string& interface) {

@@ -24,6 +24,14 @@ class ZooNode {
   void set_file_config(const std::string& slot, const std::string& config_json);
   Node& node() { return *node_; }
   Result<SwapOutcome> swap(const std::string& animal, const std::string& slot = "cage");
+  Result<SwapOutcome> swap(const std::string& animal, const SwapOptions& options, const std::string& slot = "cage");
+  json::object plan(const std::string& animal, const std::string& slot = "cage", const SwapOptions& options = {});
+  /// Of the listening socket "zoo", on the loopback.
+  std::uint16_t port() const { return port_; }
+  /// The newest entry of the slot.
+  json::object last_in_history(const std::string& slot = "cage");
+  /// Changes hold until the next reboot().
+  CoreConfig& core() { return config_.core; }
   Result<Reply> call(const std::string& method, const std::string& interface = "zoo.animal/1");
   /// The version that answers.
   std::string version();
@@ -36,6 +44,7 @@ class ZooNode {
   json::object describe(const std::string& slot);
   std::string folder_;
   NodeConfig config_;
+  std::uint16_t port_ = 0;
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<Node> node_;
 };

@@ -81,6 +81,9 @@ class NodeInMemory {
     if (!slot.empty() && !plugins_.contains(slot)) return Error{Code::not_found, "there is no slot " + slot};
     if (method == "Plugins") return plugins(slot);
     if (method == "Judge") return judge(plugins_[slot], body);
+    if (method == "Log")
+      return Reply{
+          json::object{{"lines", {{{"at", "2026-01-31T12:00:00.000Z"}, {"level", "warn"}, {"text", "oops"}}}}}};
     if (method == "Configure" || method == "Swap") return change(slot, body);
     if (method == "Change") {
       const auto found = changes_.find(string_or(body, "change"));

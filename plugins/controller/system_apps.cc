@@ -89,4 +89,27 @@ Outcome<json::array> jobs_of_plugin(Context& context, const json::object& app) {
   return json::array{std::move(job)};
 }
 
+Outcome<HttpResponse> log_of_plugin(Context& context, const json::object& app, std::int64_t lines) {
+  auto jobs = jobs_of_plugin(context, app);
+  if (!jobs) return jobs.error();
+  json::object ask{{"slot", plugin_slot(app)}};
+  if (lines >= 0) ask["lines"] = lines;
+  auto log = ask_node(context, "Log", ask);
+  if (!log) return log.error();
+  json::object job = jobs->empty() ? json::object{} : jobs->front().as_object();
+  std::string body;
+  for (const json::value& line : array_of(*log, "lines")) {
+    std::string level = text_of(line.as_object(), "level");
+    json::object message{{"host_id", text_of(job, "host_id")},
+                         {"job_id", text_of(job, "id")},
+                         {"msg", text_of(line.as_object(), "text")},
+                         {"process_type", "plugin"},
+                         {"source", "app"},
+                         {"stream", level == "warn" || level == "error" ? "stderr" : "stdout"},
+                         {"timestamp", text_of(line.as_object(), "at")}};
+    body += json::serialize(message) + "\n";
+  }
+  return HttpResponse{200, "text/plain", std::move(body), {}, nullptr};
+}
+
 }  // namespace flynn::controller

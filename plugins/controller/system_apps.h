@@ -21,4 +21,7 @@ Outcome<Kv> system_app(Context& context, const std::string& slot, const std::str
 /// The plugin that runs, as the wire's Job.
 Outcome<json::array> jobs_of_plugin(Context& context, const json::object& app);
 
+/// What the plugin logged last: `lines` of them (-1: all that are kept), as the wire shows an app's log.
+Outcome<HttpResponse> log_of_plugin(Context& context, const json::object& app, std::int64_t lines);
+
 }  // namespace flynn::controller

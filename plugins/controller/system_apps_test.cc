@@ -306,6 +306,18 @@ TEST_F(SystemApps, RunAsOneJob) {
   EXPECT_EQ(text_of(job, "release"), text_of(current(), "id"));
 }
 
+TEST_F(SystemApps, HaveALog) {
+  given_the_router_app();
+
+  const auto log = ask("GET", "/apps/router/log?lines=10");
+
+  ASSERT_EQ(log.status, 200) << log.body;
+  const auto line = parse_json_object(log.body);
+  ASSERT_TRUE(line.ok()) << log.body;
+  EXPECT_EQ(text_of(*line, "msg"), "oops");
+  EXPECT_EQ(text_of(*line, "stream"), "stderr");
+}
+
 TEST_F(SystemApps, RefuseWhatMakesNoSenseForAPlugin) {
   given_the_router_app();
   const auto release = text_of(current(), "id");
@@ -316,7 +328,7 @@ TEST_F(SystemApps, RefuseWhatMakesNoSenseForAPlugin) {
   expect_refused(ask("PUT", "/apps/router/formations/" + release, {{"processes", {{"web", 1}}}}), "can't be scaled");
   expect_refused(ask("PUT", "/apps/router/release", {{"id", release}}), "deploy the release");
   expect_refused(ask("DELETE", "/apps/router/jobs/x"), "not killed");
-  expect_refused(ask("GET", "/apps/router/log"), "host's own log");
+  expect_refused(ask("GET", "/apps/router/log?follow=true"), "not possible for a plugin");
   expect_refused(create_release({}, {{"processes", {{"web", json::object{}}}}}), "no process types");
   EXPECT_EQ(ask("GET", "/apps/router").status, 200);
 }

@@ -46,6 +46,8 @@ Outcome<bool> finish(Context& context, const Kv& app, const Kv& deployment, cons
 /// Asks the node, and remembers the change's id, so that the next instance of this plugin can ask how it ended.
 Outcome<bool> begin(Context& context, const Kv& app, const Kv& deployment, const json::object& release,
                     const json::object& plugin) {
+  // An operator's swap runs: what it leads to decides what there is to do.
+  if (!flag_of(plugin, "settled", true)) return false;
   auto order = order_of(context, release, plugin);
   if (!order && order.error().status >= 500) return order.error();
   if (!order) return finish(context, app, deployment, release, order.error().message);
@@ -75,7 +77,8 @@ Outcome<bool> follow(Context& context, const Kv& app, const Kv& deployment, cons
                   in_force ? "" : "the host was restarted before it was done: deploy the release again");
   }
   std::string state = text_of(*asked, "state");
-  if (state == "done") return finish(context, app, deployment, release, "");
+  // The drain of the old instance may take long, and is nobody's business here.
+  if (state == "done" || flag_of(*asked, "in_force")) return finish(context, app, deployment, release, "");
   if (state == "failed")
     return finish(context, app, deployment, release, text_of(object_of(*asked, "error"), "message", "unknown"));
   return false;

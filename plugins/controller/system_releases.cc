@@ -139,7 +139,8 @@ Outcome<PluginOrder> order_of(Context& context, const json::object& release, con
 }
 
 Verdict mirror_plugin(Context& context, const Kv& app, const json::object& plugin) {
-  if (text_of(plugin, "digest").empty()) return std::nullopt;  // it does not run: what it last ran stays true
+  // It does not run, or may yet be rolled back: what was in force last stays true.
+  if (text_of(plugin, "digest").empty() || !flag_of(plugin, "settled", true)) return std::nullopt;
   std::string current = text_of(app.value, "release");
   if (!current.empty()) {
     auto release = context.store.get(release_key(current));

@@ -147,6 +147,13 @@ TEST_F(SystemApps, TheStoreUnderneathChangesToo) {
   EXPECT_TRUE(node().flynn({"apps"}).ok());
 }
 
+TEST_F(SystemApps, TheLogIsWhatThePluginSaid) {
+  const auto log = of("scheduler", {"log", "-n", "50"});
+
+  EXPECT_TRUE(log.ok()) << log.out;
+  EXPECT_NE(log.out.find("event=scheduler_leads"), std::string::npos) << log.out;
+}
+
 TEST_F(SystemApps, SecretsAreNotShown) {
   EXPECT_EQ(of("controller", {"env"}).out.find("AUTH_KEYS"), std::string::npos);
 }

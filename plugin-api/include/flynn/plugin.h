@@ -160,8 +160,8 @@ typedef struct flynn_instance_vt {
    * deadline with nothing. The reply is {"connections":[…],"left":N}: the list is for take_over of the same plugin and
    * opaque to the host, N counts those that may still move. What was given away is no longer the instance's.
    *
-   * take_over receives them, body and descriptors as given (R9). Called after activate. It takes all or, with an
-   * error, none. */
+   * take_over receives them, body and descriptors as given (R9). Called after activate, or on a
+   * canary after start. It takes all or, with an error, none. */
   flynn_status (*hand_over)(void* self, uint32_t share_permille, uint64_t deadline_ns, flynn_reply* connections,
                             flynn_error*);
   flynn_status (*take_over)(void* self, flynn_bytes connections_json, const int* fds, uint32_t fd_count, flynn_error*);
