@@ -48,7 +48,9 @@ std::vector<PlanInput::Provider> Door::providers() const {
   std::vector<PlanInput::Provider> all;
   if (const auto* table = table_.load(std::memory_order_acquire); table != nullptr)
     for (const auto& [id, provider] : *table)
-      all.push_back({provider.interface, provider.slot->name(), provider.slot->current() != nullptr});
+      all.push_back(provider.built_in != nullptr ? PlanInput::Provider{provider.interface, "the core", true}
+                                                 : PlanInput::Provider{provider.interface, provider.slot->name(),
+                                                                       provider.slot->current() != nullptr});
   return all;
 }
 

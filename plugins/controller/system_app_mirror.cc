@@ -31,7 +31,7 @@ Outcome<std::map<std::string, std::string>> unfinished(Context& context) {
 
 Verdict tend(Context& context, const json::object& plugin, const std::map<std::string, std::string>& deployments) {
   std::string slot = text_of(plugin, "slot");
-  auto app = system_app(context, slot, text_of(plugin, "description"));
+  auto app = system_app(context, slot);
   if (!app) return app.error();
   auto deployment = deployments.find(slot);
   // While one runs, what is seen on the way is nobody's release.

@@ -20,16 +20,34 @@ std::string name_of_slot(const std::string& slot) {
   return is_app_name(name) ? name : "plugin-" + sha256_hex(slot).substr(0, 12);
 }
 
-json::object new_system_app(const std::string& slot, const std::string& name, const std::string& description) {
+json::object new_system_app(const std::string& slot, const std::string& name) {
   std::string now = now_text();
   return {{"id", id_of_slot(slot)},
           {"name", name},
-          {"meta", {{"flynn-system-app", "true"}, {"flynn-plugin", slot}, {"description", description}}},
+          {"meta", {{"flynn-system-app", "true"}, {"flynn-plugin", slot}}},
           {"strategy", "all-at-once"},
           {"deploy_timeout", 120},
           {"_plugin", slot},
           {"created_at", now},
           {"updated_at", now}};
+}
+
+/// By the id that we give; or, of this very plugin, the app that a bootstrap made before plugins were apps.
+Outcome<std::optional<Kv>> known_system_app(Context& context, const std::string& slot) {
+  auto made = context.store.get(app_key(id_of_slot(slot)));
+  if (!made || *made || slot != context.settings.slot) return made;
+  auto old = find_app(context, name_of_slot(slot));
+  if (!old && old.error().status == 404) return std::optional<Kv>{};
+  if (!old) return old.error();
+  if (plugin_slot(old->value) == slot) return std::optional<Kv>(std::move(*old));
+  json::object meta = object_of(old->value, "meta");
+  if (text_of(meta, "flynn-system-app") != "true") return std::optional<Kv>{};
+  old->value["_plugin"] = slot;
+  meta["flynn-plugin"] = slot;
+  old->value["meta"] = std::move(meta);
+  if (Verdict bad = context.store.must_commit(Change().require(old->key, old->mod_revision).put(old->key, old->value)))
+    return *bad;
+  return context.store.get(old->key);
 }
 
 std::string job_state(const std::string& state) {
@@ -53,14 +71,18 @@ Verdict refuse_deletion_of_plugin(Context& context, const json::object& app) {
   return refuse_for_plugin(app, "it can't be deleted while the node's configuration file names it");
 }
 
-Outcome<Kv> system_app(Context& context, const std::string& slot, const std::string& description) {
-  auto known = context.store.get(app_key(id_of_slot(slot)));
+Outcome<Kv> system_app(Context& context, const std::string& slot) {
+  auto known = known_system_app(context, slot);
   if (!known) return known.error();
   if (*known) return std::move(**known);
   std::string name = name_of_slot(slot);
-  Verdict bad = store_new_app(context, new_system_app(slot, name, description));
-  // A user's app has the name already, and keeps it.
-  if (bad && bad->status == 409) bad = store_new_app(context, new_system_app(slot, "flynn-" + name, description));
+  Verdict bad = store_new_app(context, new_system_app(slot, name));
+  if (bad && bad->status == 409) {
+    known = known_system_app(context, slot);  // made by another thread just now?
+    if (known && *known) return std::move(**known);
+    // A user's app has the name already, and keeps it.
+    bad = store_new_app(context, new_system_app(slot, "flynn-" + name));
+  }
   if (bad) return *bad;
   return find_app(context, id_of_slot(slot));
 }

@@ -15,8 +15,8 @@ Verdict refuse_for_plugin(const json::object& app, const std::string& why);
 /// A system app can be deleted only when its slot is gone.
 Verdict refuse_deletion_of_plugin(Context& context, const json::object& app);
 
-/// The app of a slot: found, or made now.
-Outcome<Kv> system_app(Context& context, const std::string& slot, const std::string& description);
+/// The app of a slot: found, or made now. [any]
+Outcome<Kv> system_app(Context& context, const std::string& slot);
 
 /// The plugin that runs, as the wire's Job.
 Outcome<json::array> jobs_of_plugin(Context& context, const json::object& app);

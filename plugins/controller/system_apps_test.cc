@@ -26,7 +26,7 @@ class SystemApps : public testing::Test {
  protected:
   SystemApps() {
     door_.node.add("router", "1.0.0");
-    door_.node.add("store", "1.0.0");
+    door_.node.add("controller", "1.0.0");
   }
   ~SystemApps() override { stop(); }
 
@@ -110,7 +110,7 @@ class SystemApps : public testing::Test {
 TEST_F(SystemApps, EachPluginIsOneWithItsVersionAndConfiguration) {
   given_the_router_app();
 
-  EXPECT_TRUE(eventually([&] { return list("/apps").size() == 2; }));
+  EXPECT_TRUE(eventually([&] { return list("/apps").size() == 2; })) << list("/apps");
   const auto app = get("/apps/router");
   EXPECT_EQ(text_of(object_of(app, "meta"), "flynn-system-app"), "true");
   EXPECT_FALSE(app.contains("_plugin"));
@@ -131,13 +131,27 @@ TEST_F(SystemApps, AreTheSameForTheNextController) {
   EXPECT_EQ(list("/apps/router/releases").size(), 1u);
 }
 
+TEST_F(SystemApps, TheControllersOwnIsTheOneThatAnOldBootstrapMade) {
+  const std::string id = "1a4d28d5-7a2e-41d4-ab55-5c49d2fcd533";
+  const json::object old{{"v", 1}, {"id", id}, {"name", "controller"}, {"meta", {{"flynn-system-app", "true"}}}};
+  StoreClient store(door_);
+  ASSERT_TRUE(store.put("apps/" + id, old).ok());
+  ASSERT_TRUE(store.put("app-names/controller", json::object{{"v", 1}, {"app_id", id}}).ok());
+
+  start();
+
+  EXPECT_TRUE(eventually([&] { return !text_of(get("/apps/controller"), "release").empty(); }));
+  EXPECT_EQ(text_of(get("/apps/controller"), "id"), id);
+  expect_refused(ask("DELETE", "/apps/controller"), "can't be deleted");
+}
+
 TEST_F(SystemApps, LeaveAUsersAppItsName) {
   start();
-  ASSERT_TRUE(eventually([&] { return list("/apps").size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return list("/apps").size() == 2; })) << list("/apps");
   ASSERT_EQ(ask("POST", "/apps", {{"name", "postgres"}}).status, 200);
 
   door_.node.add("postgres", "1.0.0");
-  door_.node.swap("store", "1.0.1");
+  door_.node.swap("router", "1.0.1");
 
   EXPECT_TRUE(eventually([&] { return ask("GET", "/apps/flynn-postgres").status == 200; }));
   EXPECT_FALSE(object_of(get("/apps/postgres"), "meta").contains("flynn-system-app"));
