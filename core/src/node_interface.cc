@@ -22,6 +22,11 @@ flynn_status refuse(flynn_reply* reply, const Error& error) {
   return status;
 }
 
+// As the audit log names who did something.
+json::value actor_of(const std::string& who) {
+  return who == "operator" ? json::value(who) : json::value(json::object{{"plugin", who}});
+}
+
 }  // namespace
 
 NodeInterface::NodeInterface(Node& node, EventLog& log)
@@ -151,6 +156,7 @@ Result<Reply> NodeInterface::roll_back(const json::object& body, const std::stri
   if (!slot) return slot.error();
   if (auto known = node_.plugin_facts(*slot); !known) return known.error();
   auto asked = changes_.ask(*slot, "rollback", who, [this, slot = *slot, who](const auto& in_force) {
+    const ActorScope actor(actor_of(who));
     return core::roll_back(node_, slot, who, in_force);
   });
   if (!asked) return asked.error();
@@ -161,6 +167,7 @@ Result<Reply> NodeInterface::roll_back(const json::object& body, const std::stri
 Result<Reply> NodeInterface::ask(SlotOrder order, const char* action, const std::string& who, json::object detail) {
   const std::string slot = order.slot;
   auto asked = changes_.ask(slot, action, who, [this, order = std::move(order), who](const auto& in_force) {
+    const ActorScope actor(actor_of(who));
     return carry_out(node_, order, who, in_force);
   });
   if (!asked) return asked.error();
@@ -172,7 +179,7 @@ Result<Reply> NodeInterface::ask(SlotOrder order, const char* action, const std:
 void NodeInterface::note(const AskedChange& change, json::object detail) {
   detail["slot"] = change.slot;
   detail["action"] = "asked to " + change.action;
-  detail["who"] = change.who;
+  detail["by"] = actor_of(change.who);
   detail["change"] = change.id;
   detail["outcome"] = "accepted";
   node_.history().add(std::move(detail));
