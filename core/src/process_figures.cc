@@ -38,9 +38,9 @@ ProcessFigures read_process_figures() {
     constexpr std::string_view kSocket = "socket:";
     std::array<char, kSocket.size()> target{};
     if (fd == ::dirfd(folder)) return;
-    const auto size = ::readlinkat(::dirfd(folder), std::to_string(fd).c_str(), target.data(), target.size());
-    if (size < 0) return;
-    const bool is_socket = std::string_view(target.data(), static_cast<std::size_t>(size)) == kSocket;
+    const auto length = ::readlinkat(::dirfd(folder), std::to_string(fd).c_str(), target.data(), target.size());
+    if (length < 0) return;
+    const bool is_socket = std::string_view(target.data(), static_cast<std::size_t>(length)) == kSocket;
     ++(is_socket ? figures.sockets : figures.descriptors);
   });
   each_number("/proc/self/task", [&](DIR*, int) { ++figures.threads; });
