@@ -6,9 +6,10 @@ std::span<const Command> command_table() {
   static const CommandList table = [] {
     CommandList all;
     for (auto family :
-         {cluster_commands, app_commands, job_commands, log_commands, scale_commands, run_commands, env_commands,
-          limit_commands, meta_commands, route_commands, postgres_commands, release_commands, deployment_commands,
-          resource_commands, key_commands, remote_commands, plugin_commands, version_commands}) {
+         {cluster_commands,  app_commands,     job_commands,          log_commands,          scale_commands,
+          run_commands,      env_commands,     limit_commands,        meta_commands,         route_commands,
+          postgres_commands, release_commands, deployment_commands,   resource_commands,     key_commands,
+          remote_commands,   plugin_commands,  plugin_audit_commands, plugin_trust_commands, version_commands}) {
       const CommandList commands = family();
       all.insert(all.end(), commands.begin(), commands.end());
     }

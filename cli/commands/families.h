@@ -22,6 +22,8 @@ CommandList postgres_commands();
 CommandList key_commands();
 CommandList remote_commands();
 CommandList plugin_commands();
+CommandList plugin_audit_commands();
+CommandList plugin_trust_commands();
 CommandList version_commands();
 
 }  // namespace flynn::cli

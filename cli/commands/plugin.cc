@@ -50,6 +50,9 @@ Result<int> list(Session& session, const Arguments& arguments) {
                std::to_string(count), joined(array_of(plugin, "provides"))});
   }
   table.print(session.out());
+  for (const json::value& value : array_of(as_object(*answer), "plugins"))
+    if (const std::string note = text_of(as_object(value), "note"); !note.empty())
+      session.out() << text_of(as_object(value), "slot") << ": " << note << '\n';
   return 0;
 }
 
@@ -57,6 +60,14 @@ bool names_a_file(const std::string& what) { return what.find('/') != std::strin
 
 /// The host resolves paths in its own folder, so it gets absolute ones.
 std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+std::string signature_of(const json::object& plugin) {
+  const json::object& signature = object_of(plugin, "signature");
+  const std::string key = text_of(signature, "key_name"), words = text_of(signature, "words");
+  return text_of(signature, "state") + (key.empty() ? "" : ", key " + key + " (" + text_of(signature, "key") + ")") +
+         "; policy " + text_of(signature, "policy") + (flag_of(signature, "refused") ? ": it would be refused" : "") +
+         (words.empty() ? "" : ": " + words);
+}
 
 Result<int> inspect(Session& session, const Arguments& arguments) {
   const std::string what = arguments.at(0);
@@ -75,6 +86,7 @@ Result<int> inspect(Session& session, const Arguments& arguments) {
   facts.add({"requires:", joined(array_of(manifest, "requires"))});
   facts.add({"swap:", text_of(manifest, "swap")});
   facts.add({"digest:", text_of(plugin, "digest")});
+  facts.add({"signature:", signature_of(plugin)});
   for (const json::value& problem : array_of(plugin, "problems")) {
     facts.add({"problem:", problem.is_string() ? std::string(problem.get_string()) : json::serialize(problem)});
   }
@@ -133,13 +145,10 @@ Result<int> configure(Session& session, const Arguments& arguments) {
   return 0;
 }
 
-Result<int> history(Session& session, const Arguments& arguments) {
-  const auto answer =
-      ask("plugin.history", arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}});
+Result<int> start(Session& session, const Arguments& arguments) {
+  const auto answer = ask("plugin.start", {{"slot", arguments.at(0)}});
   if (!answer) return answer.error();
-  // One JSON object a line: entries of different kinds have different members.
-  for (const json::value& entry : array_of(as_object(*answer), "entries"))
-    session.out() << json::serialize(entry) << '\n';
+  session.err() << arguments.at(0) << ": " << text_of(as_object(*answer), "state") << '\n';
   return 0;
 }
 
@@ -165,7 +174,7 @@ CommandList plugin_commands() {
       {"plugin status", "", "Show as JSON whether the node and its plugins are healthy", {}, 0, 0, status},
       {"plugin rollback", "<slot>", "Return to the version before the last swap", {kLockWait}, 1, 1, roll_back_plugin},
       {"plugin configure", "<slot> <json>|@<file>", "Give a plugin a new configuration", {kLockWait}, 2, 2, configure},
-      {"plugin history", "[<slot>]", "Show the audit log of swaps", {}, 0, 1, history},
+      {"plugin start", "<slot>", "Start a plugin that failed or crashed too often", {}, 1, 1, start},
       {"plugin call",
        "<interface> <method> [<json>|@<file>]",
        "Call a method through the door as the operator",

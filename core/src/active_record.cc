@@ -10,6 +10,7 @@
 
 #include "flynn/sdk/stream.h"
 #include "flynn/sdk/unique_fd.h"
+#include "plugin_signature.h"
 
 namespace flynn::core {
 namespace {
@@ -23,6 +24,14 @@ std::optional<RecordedVersion> version_of(const json::object& document, std::str
   const auto* version = find_object(document, key);
   if (version == nullptr) return std::nullopt;
   return RecordedVersion{string_or(*version, "path"), string_or(*version, "version"), string_or(*version, "digest")};
+}
+
+std::vector<std::int64_t> times_of(const json::object& document, std::string_view key) {
+  std::vector<std::int64_t> times;
+  if (const auto* list = find_array(document, key))
+    for (const auto& time : *list)
+      if (time.is_int64()) times.push_back(time.get_int64());
+  return times;
 }
 
 }  // namespace
@@ -41,9 +50,18 @@ Result<ActiveRecord> ActiveRecord::load(std::filesystem::path file) {
   for (const auto& [name, value] : *slots) {
     const auto* entry = value.if_object();
     if (entry == nullptr) continue;
-    record.slots_[std::string(name)] = {version_of(*entry, "current"), version_of(*entry, "previous"),
-                                        version_of(*entry, "pending"), string_or(*entry, "configured_digest"),
-                                        int_or(*entry, "last_generation")};
+    auto& slot = record.slots_[std::string(name)];
+    slot.current = version_of(*entry, "current");
+    slot.previous = version_of(*entry, "previous");
+    slot.pending = version_of(*entry, "pending");
+    slot.configured_digest = string_or(*entry, "configured_digest");
+    slot.last_generation = int_or(*entry, "last_generation");
+    slot.crashes = times_of(*entry, "crashes");
+    slot.crashed_digest = string_or(*entry, "crashed_digest");
+    slot.quarantined_digest = string_or(*entry, "quarantined_digest");
+    slot.quarantined = string_or(*entry, "quarantined");
+    slot.config = string_or(*entry, "config");
+    slot.configured_config_digest = string_or(*entry, "configured_config_digest");
   }
   return record;
 }
@@ -55,7 +73,13 @@ Result<void> ActiveRecord::save() const {
                    {"previous", to_json(slot.previous)},
                    {"pending", to_json(slot.pending)},
                    {"configured_digest", slot.configured_digest},
-                   {"last_generation", slot.last_generation}};
+                   {"last_generation", slot.last_generation},
+                   {"crashes", json::array(slot.crashes.begin(), slot.crashes.end())},
+                   {"crashed_digest", slot.crashed_digest},
+                   {"quarantined_digest", slot.quarantined_digest},
+                   {"quarantined", slot.quarantined},
+                   {"config", slot.config},
+                   {"configured_config_digest", slot.configured_config_digest}};
   const std::string text = json::serialize(json::object{{"v", 1}, {"slots", slots}}) + "\n";
   const auto temporary = file_.string() + ".new";
   const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -73,7 +97,7 @@ void ActiveRecord::forget_other_files(const std::string& name, const std::filesy
   if (found == slots_.end()) return;
   std::set<std::string> kept;
   for (const auto* version : {&found->second.current, &found->second.previous, &found->second.pending})
-    if (*version) kept.insert((*version)->path);
+    if (*version) kept.insert({(*version)->path, signature_path((*version)->path).string()});
   std::error_code failure;
   for (std::filesystem::directory_iterator files(folder, failure), end; !failure && files != end;
        files.increment(failure))

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "flynn/sdk/json.h"
 
@@ -22,6 +23,15 @@ struct SlotRecord {
   /// Digest of the configured file when `current` was swapped in: when the file changes, it wins again.
   std::string configured_digest;
   std::int64_t last_generation = 0;
+  /// When the version with that digest brought the host down, in ms since 1970 (crash_loop.h).
+  std::vector<std::int64_t> crashes;
+  std::string crashed_digest;
+  /// Set: it crashed too often and had no version to go back to. Why, and the digest that lifts it by changing.
+  std::string quarantined_digest, quarantined;
+
+  /// Configuration (JSON) set at run time, and the digest of the file's at that moment: when the file's changes, it
+  /// wins again.
+  std::string config, configured_config_digest;
 };
 
 /// Thread: one at a time (the node's lifecycle lock).

@@ -6,7 +6,7 @@ namespace {
 constexpr std::int64_t kHistoryEntries = 200, kCallTimeoutMs = 30'000;
 
 // Of a file that is not loaded: what a swap to it would be judged by.
-json::object judged_file(const std::string& path) {
+json::object judged_file(const std::string& path, const TrustConfig& trust) {
   auto facts = probe_elf(path);
   json::array problems;
   json::object document{{"path", path}, {"methods", json::array{}}};
@@ -16,7 +16,10 @@ json::object judged_file(const std::string& path) {
     for (const auto& problem : judge(*facts)) problems.emplace_back(problem);
     auto manifest = parse_json(facts->manifest_text);
     document["manifest"] = manifest ? *manifest : json::value();
-    document["digest"] = digest_of_file(path).value_or("");
+    const auto digest = digest_of_file(path).value_or("");
+    document["digest"] = digest;
+    const auto name = manifest && manifest->is_object() ? string_or(manifest->get_object(), "name") : "";
+    document["signature"] = signature_status(trust, path, digest, name).document();
   }
   document["problems"] = std::move(problems);
   return document;
@@ -25,10 +28,26 @@ json::object judged_file(const std::string& path) {
 }  // namespace
 
 Result<json::object> AdminMethods::inspect(const json::object& params) {
-  if (auto path = find_string(params, "path")) return judged_file(*path);
+  if (auto path = find_string(params, "path")) return judged_file(*path, node_.config().trust);
   auto slot = require_string(params, "slot");
   if (!slot) return slot.error();
   return node_.inspect(*slot);
+}
+
+Result<json::object> AdminMethods::start(const json::object& params) {
+  auto slot = require_string(params, "slot");
+  if (!slot) return slot.error();
+  auto state = node_.start_plugin(*slot);
+  if (!state) return state.error();
+  return json::object{{"slot", *slot}, {"state", *state}};
+}
+
+Result<json::object> AdminMethods::audit(const json::object& params) {
+  auto verdict = node_.history().verify(string_or(params, "head"));
+  if (!verdict) return verdict.error();
+  auto document = verdict->document();
+  document["file"] = audit_file_of(node_.config().data_dir).string();
+  return document;
 }
 
 Result<json::object> AdminMethods::call(const json::object& params) {
@@ -55,6 +74,8 @@ Result<json::object> AdminMethods::run(const std::string& method, const json::ob
   if (method == "plugin.configure") return configure(params, client);
   if (method == "plugin.history")
     return json::object{{"entries", node_.history().last(string_or(params, "slot"), kHistoryEntries)}};
+  if (method == "plugin.start") return start(params);
+  if (method == "plugin.audit") return audit(params);
   if (method == "call") return call(params);
   if (method == "status") return node_.status();
   if (method == "shutdown") {

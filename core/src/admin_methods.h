@@ -33,6 +33,8 @@ class AdminMethods {
   Result<json::object> plan(const json::object& params);
   Result<json::object> watch(const json::object& params, const AdminClient& client);
   Result<json::object> configure(const json::object& params, const AdminClient& client);
+  Result<json::object> start(const json::object& params);
+  Result<json::object> audit(const json::object& params);
   Result<json::object> call(const json::object& params);
 
   Node& node_;

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "flynn/sdk/stream.h"
 
@@ -24,6 +25,23 @@ bool may_administer(int fd) {
   socklen_t size = sizeof peer;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
   return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+// Who asks, for the audit log.
+json::value peer_of(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return nullptr;
+  json::object who{{"uid", peer.uid}, {"pid", peer.pid}};
+  passwd user{};
+  passwd* found = nullptr;
+  std::array<char, 4096> words{};
+  if (::getpwuid_r(peer.uid, &user, words.data(), words.size(), &found) == 0 && found != nullptr)
+    who["user"] = user.pw_name;
+  std::ifstream comm("/proc/" + std::to_string(peer.pid) + "/comm");
+  std::string program;
+  if (std::getline(comm, program)) who["program"] = program;
+  return who;
 }
 
 // "root (pid 77)": as the kernel vouches for it.
@@ -113,6 +131,7 @@ void AdminServer::accept_clients(const StopSignal& stop) {
 void AdminServer::serve(Client& client, const StopSignal& stop) {
   auto copy = duplicate(client.fd.get());
   if (!copy) return;
+  const ActorScope actor(peer_of(client.fd.get()));
   LineReader reader(std::move(*copy), kRequestBytesMax);
   while (true) {
     auto status = reader.next(Deadline::none(), stop.fd());

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "crash_note.h"
 #include "thread_tag.h"
 
 namespace flynn::core {
@@ -36,6 +37,7 @@ bool ControlThread::stuck() const {
 }
 
 void ControlThread::serve(const std::shared_ptr<State>& state) {
+  const CrashStack crash_stack;
   std::unique_lock lock(state->mutex);
   while (true) {
     state->changed.wait(lock, [&] { return state->ending || (state->busy && state->task); });

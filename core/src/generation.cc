@@ -29,7 +29,8 @@ Generation::Generation(CoreServices& services, GenerationFacts facts)
 
 Result<void> Generation::run(const char* name, Phase phase, Deadline deadline) {
   // Shared with the thread: a phase that hangs may write its error long after we have gone on.
-  auto body = [phase = std::move(phase)]() -> Result<void> {
+  auto body = [phase = std::move(phase), mark = crash_mark_.index()]() -> Result<void> {
+    const RunningCode scope(mark);
     flynn_error error{};
     error.struct_size = sizeof error;
     const flynn_status status = phase(&error);
@@ -47,9 +48,14 @@ Result<void> Generation::run(const char* name, Phase phase, Deadline deadline) {
 Result<std::unique_ptr<Generation>> Generation::create(CoreServices& services, GenerationFacts facts, StagedFile file,
                                                        Deadline deadline) {
   std::unique_ptr<Generation> made(new Generation(services, std::move(facts)));
-  auto image = PluginImage::load(std::move(file), made->facts_.manifest);
+  made->crash_mark_ = CrashMark(made->facts_.slot, file.digest, made->thread_tag_);
+  auto image = [&] {
+    const RunningCode its_constructors(made->crash_mark_.index());
+    return PluginImage::load(std::move(file), made->facts_.manifest);
+  }();
   if (!image) return image.error();
   made->image_ = std::move(*image);
+  made->crash_mark_.locate(made->file().path);
   made->host_ = std::make_unique<HostTable>(services, *made);
   made->control_ = std::make_unique<ControlThread>("ctl-" + made->facts_.slot, made->thread_tag_);
   made->started_at_ = now_rfc3339();
@@ -89,7 +95,7 @@ std::int64_t Generation::thread_count() const {
 
 bool Generation::may_call(std::string_view interface) const {
   const auto wanted = InterfaceId::parse(interface);
-  if (!wanted) return false;
+  if (!wanted || (wanted->name == "flynn.node" && !facts_.manifest.operates)) return false;
   for (const auto* list : {&facts_.manifest.requires_, &facts_.manifest.optional})
     for (const auto& entry : *list)
       if (entry.same_major(*wanted)) return true;
@@ -247,8 +253,10 @@ Generation::Retired Generation::retire(Deadline deadline) {
   start = std::chrono::steady_clock::now();
   retired.unmapped = image_->unload();
   retired.unload_ms = ms_since(start);
-  if (!retired.unmapped)
+  if (!retired.unmapped) {
+    crash_mark_.keep();
     retired.why_not = "the dynamic linker keeps it mapped (a thread_local, or a library that refers to it)";
+  }
   return retired;
 }
 
@@ -260,6 +268,7 @@ void Generation::abandon(const std::string& why) {
       {{"generation", std::to_string(facts_.number)}, {"version", facts_.manifest.version}, {"why", why}});
   if (host_) host_->revoke();
   if (image_) image_->abandon();
+  crash_mark_.keep();
   // The instance may still use its table of the host.
   keep_forever(std::shared_ptr<void>(std::move(host_)));
 }

@@ -9,6 +9,7 @@
 
 #include "call_counters.h"
 #include "control_thread.h"
+#include "crash_note.h"
 #include "flynn/sdk/call.h"
 #include "hazard.h"
 #include "log.h"
@@ -72,7 +73,10 @@ class Generation : public Guarded {
   /// Leaves instance and image as they are, for good: somebody is still inside.
   void abandon(const std::string& why);
 
-  flynn_status handle(const flynn_call* call, flynn_reply* reply) const { return table_->handle(self_, call, reply); }
+  flynn_status handle(const flynn_call* call, flynn_reply* reply) const {
+    const RunningCode scope(crash_mark_.index());
+    return table_->handle(self_, call, reply);
+  }
   const GenerationFacts& facts() const { return facts_; }
   const StagedFile& file() const { return image_->file(); }
   const std::string& started_at() const { return started_at_; }
@@ -99,6 +103,7 @@ class Generation : public Guarded {
   std::string started_at_;
   bool gone_ = false;
   std::uint32_t thread_tag_ = 0;
+  CrashMark crash_mark_;
   CallCounters calls_;
   std::unique_ptr<ControlThread> control_;
 };

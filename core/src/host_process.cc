@@ -1,5 +1,6 @@
 #include "host_process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -37,6 +38,7 @@ void take_signals() {
   ::sigaction(SIGINT, &action, nullptr);
   action.sa_handler = [](int) {};
   ::sigaction(SIGPIPE, &action, nullptr);
+  ::sigaction(SIGHUP, &action, nullptr);
 }
 
 // systemd's readiness protocol: one datagram to the socket that the environment names.
@@ -53,16 +55,41 @@ void tell_service_manager(const char* text) {
       ::sendto(fd.get(), text, std::strlen(text), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
 }
 
-int say(const Error& error) {
+// The keeper's standard error and, through it, the audit log have the words.
+int say(const Error& error, int keeper = -1) {
   std::fprintf(stderr, "flynn-host: %s\n", error.message.c_str());
+  const auto text = json::serialize(
+      json::object{{"id", 0}, {"entry", {{"action", "host_failed"}, {"by", "core"}, {"outcome", error.message}}}});
+  if (keeper >= 0) [[maybe_unused]]
+    const auto sent = ::send(keeper, text.data(), text.size(), MSG_NOSIGNAL);
   return 1;
 }
 
-int serve(Node& node, EventLog& log) {
+UniqueFd take_audit_socket() {
+  const char* text = std::getenv(kAuditVariable);
+  if (text == nullptr) return {};
+  UniqueFd fd(std::atoi(text));
+  ::unsetenv(kAuditVariable);
+  ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+  return fd;
+}
+
+// Before anything of a plugin runs.
+void prepare_for_crashes(Node& node, EventLog& log) {
+  const auto file = node.config().data_dir / "core" / "crash.note";
+  std::error_code ignored;
+  std::filesystem::create_directories(file.parent_path(), ignored);
+  if (auto note = take_crash_note(file)) node.remember_crash(std::move(*note));
+  if (auto armed = arm_crash_notes(file); !armed)
+    log.warn("crash_notes_off",
+             {{"error", armed.error().message}, {"effect", "a crash can't be laid at a plugin's door"}});
+}
+
+int serve(Node& node, EventLog& log, int keeper) {
   AdminMethods methods(node, [] { ask_to_stop(SIGTERM); });
   AdminServer admin(methods, log);
-  if (auto listening = admin.start(node.config().admin_socket); !listening) return say(listening.error());
-  if (auto booted = node.boot(); !booted) return say(booted.error());
+  if (auto listening = admin.start(node.config().admin_socket); !listening) return say(listening.error(), keeper);
+  if (auto booted = node.boot(); !booted) return say(booted.error(), keeper);
   bool told = false;
   while (true) {
     node.tend();
@@ -76,6 +103,7 @@ int serve(Node& node, EventLog& log) {
   }
   log.info("node_stops", {{"node", node.config().node}});
   tell_service_manager("STOPPING=1");
+  node.history().add({{"action", "stop"}, {"node", node.config().node}, {"outcome", "asked to"}});
   node.shut_down();
   admin.stop();
   return 0;
@@ -86,21 +114,26 @@ int serve(Node& node, EventLog& log) {
 int run_host_process(const std::filesystem::path& config_file) {
   // Without its keeper the host would hold sockets that nobody restarts.
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  ::prctl(PR_SET_NAME, "flynn-host", 0, 0, 0);  // exec of /proc/self/exe made it "exe"
   take_signals();
+  auto audit = take_audit_socket();
   auto config = load_node_config(config_file);
-  if (!config) return say(config.error());
+  if (!config) return say(config.error(), audit.get());
   const char* inherited = std::getenv(kListenersVariable);
   auto listeners = inherited != nullptr ? Listeners::inherit(inherited) : Listeners::open(config->listeners);
-  if (!listeners) return say(listeners.error());
+  if (!listeners) return say(listeners.error(), audit.get());
   ::unsetenv(kListenersVariable);
   std::error_code ignored;
   std::filesystem::create_directories(config->data_dir, ignored);
   auto log = EventLog::open(config->log_file, config->log_level);
-  if (!log) return say(log.error());
+  if (!log) return say(log.error(), audit.get());
   int code = 0;
   {
     Node node(std::move(*config), std::move(*listeners), **log);
-    code = serve(node, **log);
+    const int keeper = audit.get();
+    if (audit) node.use_audit_log(AuditLog::kept(std::move(audit), audit_file_of(node.config().data_dir), **log));
+    prepare_for_crashes(node, **log);
+    code = serve(node, **log, keeper);
   }
   // Zombies may still run in images that exit handlers would destroy under them.
   std::fflush(nullptr);

@@ -1,103 +1,170 @@
 #include "keeper.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "audit_desk.h"
+#include "audit_log.h"
 #include "listeners.h"
 #include "node_config.h"
+#include "restart_plan.h"
 
 namespace flynn::core {
 namespace {
 
-using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
 
-constexpr auto kRetryMin = 100ms;
-constexpr auto kRetryMax = 5000ms;
-constexpr auto kSteadyAfter = 10s;  // a host that ran this long had a good start
+volatile std::sig_atomic_t stops_asked = 0;
 
-volatile std::sig_atomic_t stop_asked = 0;
-volatile std::sig_atomic_t child_pid = 0;
-
-void pass_on(int signal) {
-  stop_asked = 1;
-  if (child_pid > 0) ::kill(static_cast<pid_t>(child_pid), signal);
-}
-
-void take_signals() {
-  struct sigaction action {};
-  action.sa_handler = pass_on;  // no SA_RESTART: waitpid must come back
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGINT, &action, nullptr);
-}
-
-pid_t start_host(const std::filesystem::path& config_file, const Listeners& listeners) {
-  const std::string config = config_file.string();
-  const std::vector<const char*> argv{"flynn-host", "host", "--config", config.c_str(), nullptr};
-  const pid_t keeper = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid != 0) return pid;
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (::getppid() != keeper) ::_exit(1);
-  listeners.keep_over_exec();
-  ::execv("/proc/self/exe", const_cast<char* const*>(argv.data()));
-  ::_exit(127);
-}
-
-// Sleeps unless asked to stop: the signal handler ends the poll.
-void wait_before_restart(std::chrono::milliseconds span) {
-  if (stop_asked == 0) ::poll(nullptr, 0, static_cast<int>(span.count()));
+int complain(const std::string& words) {
+  std::fprintf(stderr, "flynn-host: %s\n", words.c_str());
+  return 1;
 }
 
 std::string how_it_ended(int status) {
   if (WIFEXITED(status)) return "exit code " + std::to_string(WEXITSTATUS(status));
-  return "signal " + std::to_string(WTERMSIG(status));
+  return "signal " + std::to_string(WTERMSIG(status)) + (WCOREDUMP(status) ? " (core dumped)" : "");
 }
 
-int wait_for(pid_t pid) {
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0) {
+// Signals come in only while the keeper waits, so that none is lost between a look and the wait.
+class Signals {
+ public:
+  Signals() {
+    sigset_t ours;
+    ::sigemptyset(&ours);
+    for (const int signal : {SIGTERM, SIGINT, SIGCHLD, SIGHUP}) {
+      struct sigaction action {};
+      // Handlers, not SIG_IGN: that would be inherited by the host and its containers.
+      action.sa_handler = [](int number) {
+        if (number == SIGTERM || number == SIGINT) stops_asked = stops_asked + 1;
+      };
+      ::sigaction(signal, &action, nullptr);
+      ::sigaddset(&ours, signal);
+    }
+    ::sigprocmask(SIG_BLOCK, &ours, &before_);
   }
-  return status;
+  /// Until something can be read from `fd` (-1: nothing), a signal came or the time is over.
+  void wait(int fd, milliseconds span) const {
+    pollfd entry{fd, POLLIN, 0};
+    const timespec limit{span.count() / 1000, (span.count() % 1000) * 1'000'000};
+    ::ppoll(&entry, 1, &limit, &before_);
+  }
+  void restore_in_child() const { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+class Keeper {
+ public:
+  Keeper(std::filesystem::path config_file, Listeners listeners, AuditDesk desk)
+      : config_file_(std::move(config_file)), listeners_(std::move(listeners)), desk_(std::move(desk)) {}
+  int run();
+
+ private:
+  bool start();
+  int wait_for_end();
+  json::object note_of_death(int status, milliseconds ran, milliseconds wait) const;
+
+  std::filesystem::path config_file_;
+  Listeners listeners_;
+  AuditDesk desk_;
+  Signals signals_;
+  RestartPlan plan_;
+  pid_t host_ = -1;
+  Clock::time_point started_;
+};
+
+bool Keeper::start() {
+  auto audit = desk_.connect();
+  if (!audit) return complain(audit.error().message), false;
+  ::setenv(kAuditVariable, std::to_string(audit->get()).c_str(), 1);
+  const std::string config = config_file_.string();
+  const std::vector<const char*> argv{"flynn-host", "host", "--config", config.c_str(), nullptr};
+  const pid_t keeper = ::getpid();
+  started_ = Clock::now();
+  host_ = ::fork();
+  if (host_ < 0) return complain(errno_error(errno, "fork").message), false;
+  if (host_ > 0) return true;
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != keeper) ::_exit(1);
+  signals_.restore_in_child();
+  listeners_.keep_over_exec();
+  ::fcntl(audit->get(), F_SETFD, 0);
+  ::execv("/proc/self/exe", const_cast<char* const*>(argv.data()));
+  ::_exit(127);
+}
+
+int Keeper::wait_for_end() {
+  bool audit_open = true;
+  int status = 0, stops_passed = 0;
+  while (true) {
+    const pid_t ended = ::waitpid(host_, &status, WNOHANG);
+    if (audit_open) audit_open = desk_.serve();  // also what it sent last
+    if (ended == host_) return status;
+    if (stops_asked > stops_passed) {
+      stops_passed = stops_asked;
+      ::kill(host_, SIGTERM);
+    }
+    signals_.wait(audit_open ? desk_.fd() : -1, std::chrono::hours(1));
+  }
+}
+
+json::object Keeper::note_of_death(int status, milliseconds ran, milliseconds wait) const {
+  return {{"action", "host_died"},
+          {"pid", host_},
+          {"outcome", how_it_ended(status)},
+          {"ran_ms", ran.count()},
+          {"restart_in_ms", wait.count()}};
+}
+
+int Keeper::run() {
+  json::object death;
+  while (true) {
+    if (!start()) return 1;
+    // Written while the new host loads: nobody waits for the disk.
+    if (!death.empty()) desk_.add(std::exchange(death, {}));
+    desk_.add({{"action", "host_started"}, {"pid", host_}});
+    std::fprintf(stderr, "flynn-host: audit log at %s\n", desk_.head_text().c_str());
+    const int status = wait_for_end();
+    if (stops_asked != 0) return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    // An orderly end without a signal of ours is the operator's shutdown.
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+    const auto ran = std::chrono::duration_cast<milliseconds>(Clock::now() - started_);
+    const auto wait = plan_.after_run_of(ran);
+    death = note_of_death(status, ran, wait);
+    std::fprintf(stderr, "flynn-host: the host process ended (%s), starting it again in %lld ms\n",
+                 how_it_ended(status).c_str(), static_cast<long long>(wait.count()));
+    for (const auto until = Clock::now() + wait; Clock::now() < until && stops_asked == 0;) {
+      if (!death.empty()) desk_.add(std::exchange(death, {}));
+      signals_.wait(-1, std::chrono::ceil<milliseconds>(until - Clock::now()));
+    }
+    if (stops_asked != 0) return 0;
+  }
 }
 
 }  // namespace
 
 int run_keeper(const std::filesystem::path& config_file) {
   auto config = load_node_config(config_file);
-  if (!config) return std::fprintf(stderr, "flynn-host: %s\n", config.error().message.c_str()), 1;
+  if (!config) return complain(config.error().message);
   auto listeners = Listeners::open(config->listeners);
-  if (!listeners) return std::fprintf(stderr, "flynn-host: %s\n", listeners.error().message.c_str()), 1;
+  if (!listeners) return complain(listeners.error().message);
   ::setenv(kListenersVariable, listeners->environment_text().c_str(), 1);
-  take_signals();
-  auto retry = std::chrono::milliseconds(kRetryMin);
-  while (true) {
-    const auto started = std::chrono::steady_clock::now();
-    const pid_t pid = start_host(config_file, *listeners);
-    if (pid < 0) return std::perror("flynn-host: fork"), 1;
-    child_pid = pid;
-    if (stop_asked != 0) ::kill(pid, SIGTERM);  // asked between the fork and the line above
-    const int status = wait_for(pid);
-    child_pid = 0;
-    if (stop_asked != 0) return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-    // An orderly end without a signal of ours is the operator's shutdown.
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
-    const bool steady = std::chrono::steady_clock::now() - started > kSteadyAfter;
-    retry = steady ? std::chrono::milliseconds(kRetryMin) : std::min(retry * 2, std::chrono::milliseconds(kRetryMax));
-    std::fprintf(stderr, "flynn-host: the host process ended (%s), starting it again in %lld ms\n",
-                 how_it_ended(status).c_str(), static_cast<long long>(retry.count()));
-    wait_before_restart(retry);
-    if (stop_asked != 0) return 0;
-  }
+  AuditDesk desk(audit_file_of(config->data_dir), config->node);
+  return Keeper(config_file, std::move(*listeners), std::move(desk)).run();
 }
 
 }  // namespace flynn::core

@@ -8,6 +8,8 @@
 
 #include "config_schema.h"
 #include "forever.h"
+#include "node_interface.h"
+#include "runtime_config.h"
 
 namespace flynn::core {
 namespace {
@@ -22,8 +24,10 @@ Node::Node(NodeConfig config, Listeners listeners, EventLog& log)
       listeners_(std::move(listeners)),
       log_(log),
       services_{door_, listeners_, log_, config_.node, config_.data_dir, config_.run_dir},
-      started_at_(now_rfc3339()) {
-  // Here and not at boot: the admin socket answers already while that runs, and a node without slots would look healthy.
+      started_at_(now_rfc3339()),
+      interface_(std::make_unique<NodeInterface>(*this, log_)) {
+  // Here and not at boot: the admin socket answers already while that runs, and a node without slots would look
+  // healthy.
   for (const auto& plugin : config_.plugins) {
     auto entry = std::make_unique<SlotPlan>();
     entry->config = plugin;
@@ -45,13 +49,21 @@ void Node::set_status(SlotPlan& entry, std::string state, std::string reason) {
   if (entry.status.state != state)
     log_.write(state == "up" || state == "stopped" || state == "starting" ? FLYNN_LOG_INFO : FLYNN_LOG_WARN,
                entry.config.slot, "plugin_" + state, {{"version", entry.manifest.version}, {"reason", reason}});
+  const bool news = entry.status.state != state || entry.status.reason != reason;
   entry.status = {std::move(state), std::move(reason)};
+  if (news) touched();
 }
 
 Result<void> Node::read_manifest(SlotPlan& entry) {
   auto manifest = verify_plugin(boot_file(entry));
   if (!manifest) return manifest.error();
   auto judged = apply_config_schema(manifest->config_schema, entry.config.config_json);
+  if (!judged && entry.config.config_json != entry.file_config) {
+    // Set for another version than this one: the file's configuration is what was written for it.
+    log_.write(FLYNN_LOG_WARN, entry.config.slot, "runtime_config_set_aside", {{"error", judged.error().message}});
+    entry.config.config_json = entry.file_config;
+    judged = apply_config_schema(manifest->config_schema, entry.config.config_json);
+  }
   if (!judged) return judged.error().context(config_.file.string() + ": [plugins." + entry.config.slot + ".config]");
   entry.manifest = std::move(*manifest);
   entry.config_json = std::move(*judged);
@@ -81,25 +93,23 @@ Result<void> Node::boot() {
   auto record = ActiveRecord::load(config_.data_dir / "core" / "active.json");
   if (!record) return record.error();
   record_ = std::move(*record);
-  auto history = History::open(config_.data_dir / "core" / "history.ndjson");
-  if (!history) return history.error();
-  history_ = std::move(*history);
+  if (!history_) history_ = AuditLog::own(audit_file_of(config_.data_dir), config_.node, log_);
   if (!prepare_hazards()) log_.warn("membarrier_refused", {{"effect", "each call pays a full fence"}});
   for (auto& entry : plans_) {
-    auto& pending = record_.slot(entry->config.slot).pending;
-    if (pending) {
-      log_.write(FLYNN_LOG_WARN, entry->config.slot, "swap_undone_at_boot",
-                 {{"version", pending->version}, {"why", "the host ended before the swap was committed"}});
-      history_->add({{"slot", entry->config.slot},
-                     {"action", "swap"},
-                     {"to", pending->version},
-                     {"outcome", "undone at boot: the host ended before the commit"}});
-      pending.reset();
+    {
+      const std::lock_guard lock(mutex_);
+      entry->file_config = entry->config.config_json;
+      entry->config.config_json = config_at_boot(record_.slot(entry->config.slot), entry->file_config);
     }
+    settle_record(*entry);
     record_.forget_other_files(entry->config.slot, images_of(entry->config.slot));
     if (auto read = read_manifest(*entry); !read) set_status(*entry, "failed", read.error().message);
   }
+  if (auto saved = record_.save(); !saved) return saved.error();
+  interface_->start();
+  door_.announce(*interface_, NodeInterface::id());
   for (auto* entry : start_order()) try_to_start(*entry);
+  audit_boot();
   return {};
 }
 
@@ -156,20 +166,21 @@ Result<std::unique_ptr<Generation>> Node::make_generation(SlotPlan& entry, const
   auto staged = stage_plugin(file, images_of(entry.config.slot), facts.number);
   if (!staged) return staged.error();
   const auto path = staged->path;
+  if (auto admitted = admit(entry, file, *staged, manifest); !admitted) {
+    remove_staged(path);
+    return admitted.error();
+  }
   auto made =
       Generation::create(services_, std::move(facts), std::move(*staged), Deadline::after(config_.core.lifecycle));
-  if (!made) {
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);
-  }
+  if (!made) remove_staged(path);
   return made;
 }
 
-Result<void> Node::bring_up(SlotPlan& entry) {
+Result<void> Node::bring_up(SlotPlan& entry, const std::filesystem::path& file) {
   if (const auto missing = missing_for(entry.manifest); !missing.empty())
     return Error{Code::unavailable, "it requires " + missing + ", which no running plugin provides"};
   set_status(entry, "starting");
-  auto made = make_generation(entry, boot_file(entry), entry.manifest);
+  auto made = make_generation(entry, file, entry.manifest);
   if (!made) return made.error();
   auto& generation = **made;
   const auto patience = [&] { return Deadline::after(config_.core.lifecycle); };
@@ -205,13 +216,14 @@ Result<void> Node::bring_up(SlotPlan& entry) {
 void Node::try_to_start(SlotPlan& entry) {
   const std::lock_guard lock(entry.slot->lifecycle());
   // An exclusive swap hides the current generation for a moment: what looked empty before the lock may be taken now.
-  if (entry.slot->current() != nullptr) return;
+  if (entry.slot->current() != nullptr || stays_quarantined(entry)) return;
   if (entry.manifest.name.empty())
     if (auto read = read_manifest(entry); !read) return set_status(entry, "failed", read.error().message);
-  auto up = bring_up(entry);
+  auto up = bring_up(entry, boot_file(entry));
   if (up) {
     entry.retry_wait = std::chrono::milliseconds(0);
-    return set_status(entry, "up");
+    set_status(entry, "up");
+    return audit_start(entry, "up");
   }
   const bool waits =
       up.error().code == Code::unavailable && entry.slot->current() == nullptr && !missing_for(entry.manifest).empty();
@@ -219,13 +231,14 @@ void Node::try_to_start(SlotPlan& entry) {
       waits ? config_.core.retry_min : std::clamp(entry.retry_wait * 2, config_.core.retry_min, config_.core.retry_max);
   entry.retry_at = std::chrono::steady_clock::now() + entry.retry_wait;
   set_status(entry, waits ? "waiting" : "failed", up.error().message);
+  if (!waits) audit_start(entry, "failed: " + up.error().message);
 }
 
 void Node::tend() {
   for (auto* entry : start_order()) {
     if (stopping_) return;
     if (entry->slot->current() == nullptr) {
-      if (std::chrono::steady_clock::now() >= entry->retry_at) try_to_start(*entry);
+      if (!entry->quarantined && std::chrono::steady_clock::now() >= entry->retry_at.load()) try_to_start(*entry);
       continue;
     }
     // A swap that runs looks after the health itself.
@@ -260,6 +273,7 @@ void Node::take_down(SlotPlan& entry) {
 
 void Node::shut_down() {
   stopping_ = true;
+  if (interface_) interface_->stop();
   auto order = start_order();
   std::reverse(order.begin(), order.end());
   for (auto* entry : order) take_down(*entry);

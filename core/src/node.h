@@ -6,17 +6,20 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "active_record.h"
+#include "audit_log.h"
 #include "change_board.h"
+#include "crash_note.h"
 #include "door.h"
-#include "history.h"
 #include "listeners.h"
 #include "slot_change.h"
 #include "swap.h"
 #include "swap_plan.h"
+#include "trust.h"
 
 namespace flynn::core {
 
@@ -26,15 +29,24 @@ struct SlotStatus {
   std::string reason;             // why it is not up
 };
 
+class NodeInterface;
+
 struct SlotPlan {
   PluginConfig config;
+  std::string file_config;  // config.config_json as the file has it
   std::unique_ptr<Slot> slot;
   Manifest manifest;
   std::string config_json;  // judged, defaults filled in
   SlotStatus status;        // under Node::mutex_
+  bool settled = true;      // false from a swap's start until its probation has passed; under Node::mutex_
   std::vector<std::string> zombies;
   std::chrono::milliseconds retry_wait{0};
-  std::chrono::steady_clock::time_point retry_at{};
+  std::atomic<std::chrono::steady_clock::time_point> retry_at{};
+  std::atomic<bool> quarantined{false};  // crashed too often: not started until the operator says so
+  std::string note;                      // what the operator should know of how it came to be; under Node::mutex_
+  json::object signature;                // of the newest generation; under Node::mutex_
+  std::string judged_digest;             // of the file whose signature was told of last; under Node::mutex_
+  std::string told_outcome;              // what the audit log knows of its starts; under lifecycle()
 };
 
 struct SwapOutcome {
@@ -48,6 +60,11 @@ class Node {
   Node(NodeConfig config, Listeners listeners, EventLog& log);
   ~Node();
 
+  /// Before boot(): the audit log that the keeper writes; without one the node writes it itself.
+  void use_audit_log(std::unique_ptr<AuditLog> log) { history_ = std::move(log); }
+  /// Before boot(): what the last host left when it died.
+  void remember_crash(CrashNote note) { last_crash_ = std::move(note); }
+
   /// Folders, record, every plugin in the order of what they require. An error: nothing can run at all.
   Result<void> boot();
   /// Health of each, and another try for those that failed. About once a second.
@@ -60,8 +77,11 @@ class Node {
   Result<SwapOutcome> swap(const std::string& slot, const std::filesystem::path& file, std::chrono::milliseconds drain,
                            const SwapProgress& progress);
   Result<SwapOutcome> roll_back(const std::string& slot, const SwapProgress& progress, const SwapOptions& options = {});
+  /// Starts what is not running: failed, or crashed too often. Its state then; an error says why it is not up.
+  Result<std::string> start_plugin(const std::string& slot);
   /// True: in force at once; false: by a swap of the same version.
-  Result<bool> configure(const std::string& slot, const std::string& config_json, const SwapOptions& options = {});
+  Result<bool> configure(const std::string& slot, const std::string& config_json, const SwapOptions& options = {},
+                         const SwapProgress& progress = {});
   /// What that swap would do; changes nothing. The document is described in docs/decisions/0008-plan-is-the-judge.md.
   Result<json::object> plan_swap(const std::string& slot, const std::filesystem::path& file,
                                  const SwapOptions& options);
@@ -69,10 +89,22 @@ class Node {
   ChangeBoard& changes() { return changes_; }
   bool has_slot(const std::string& name) { return plan(name) != nullptr; }
 
+  /// What flynn.node/1 tells of a slot: version, configuration without its secrets, versions kept.
+  Result<json::object> plugin_facts(const std::string& slot);
+  json::array plugin_facts();
+  /// A whole configuration of `wanted`: secrets that it does not name are those in force. Judged by the schema in
+  /// force.
+  Result<std::string> completed_config(const std::string& slot, const json::object& wanted);
+  /// invalid_argument names the key at fault.
+  Result<void> judge_config(const std::string& slot, const std::string& config_json);
+  Result<std::string> effective_config(const std::string& slot);
+  /// The file of a version that can be swapped in without giving a path.
+  Result<std::filesystem::path> kept_version(const std::string& slot, const std::string& digest);
+
   json::object list();
   Result<json::object> inspect(const std::string& slot);
   json::object status();
-  History& history() { return *history_; }
+  AuditLog& history() { return *history_; }
   Door& door() { return door_; }
   const NodeConfig& config() const { return config_; }
 
@@ -81,9 +113,20 @@ class Node {
   std::vector<SlotPlan*> start_order();
   std::string missing_for(const Manifest& manifest) const;
   Result<void> read_manifest(SlotPlan& entry);
-  Result<void> bring_up(SlotPlan& entry);
+  Result<void> bring_up(SlotPlan& entry, const std::filesystem::path& file);
   Result<std::unique_ptr<Generation>> make_generation(SlotPlan& entry, const std::filesystem::path& file,
                                                       const Manifest& manifest);
+  Result<void> admit(SlotPlan& entry, const std::filesystem::path& file, const StagedFile& staged,
+                     const Manifest& manifest);
+  void settle_record(SlotPlan& entry);
+  void settle_crash(SlotPlan& entry, SlotRecord& record);
+  bool stays_quarantined(SlotPlan& entry);
+  void lift_quarantine(SlotPlan& entry);
+  Result<SwapOutcome> install(SlotPlan& entry, const std::filesystem::path& file, SlotChange& change);
+  void audit_start(SlotPlan& entry, const std::string& outcome);
+  void audit_boot();
+  json::object version_in_force(const SlotPlan& entry) const;
+  json::object newest_signature(const SlotPlan& entry) const;
   std::filesystem::path boot_file(SlotPlan& entry);
   void try_to_start(SlotPlan& entry);
   void take_down(SlotPlan& entry);
@@ -97,6 +140,14 @@ class Node {
   void record_commit(SlotPlan& entry, const RecordedVersion& next);
   void note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from);
   json::object describe(const SlotPlan& entry) const;
+  json::object slot_facts(SlotPlan& entry);
+  json::array kept_versions(SlotPlan& entry);
+  Result<SlotPlan*> known(const std::string& slot);
+  /// Makes the configuration that is in force durable.
+  void record_config(SlotPlan& entry);
+  void set_settled(SlotPlan& entry, bool settled);
+  /// Something that flynn.node/1 tells of may have changed.
+  void touched();
   std::filesystem::path images_of(const std::string& slot) const { return config_.data_dir / "core" / "images" / slot; }
 
   NodeConfig config_;
@@ -105,12 +156,15 @@ class Node {
   ChangeBoard changes_;
   Door door_;
   CoreServices services_;
-  std::unique_ptr<History> history_;
+  std::unique_ptr<AuditLog> history_;
+  std::optional<CrashNote> last_crash_;
   std::vector<std::unique_ptr<SlotPlan>> plans_;  // in the order of the file; fixed
   mutable std::mutex mutex_;                      // statuses and the record
   ActiveRecord record_;
   std::string started_at_;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> booted_{false};
+  std::unique_ptr<NodeInterface> interface_;
 };
 
 }  // namespace flynn::core

@@ -124,10 +124,29 @@ Result<void> read_core(const toml::table* table, NodeConfig& config) {
   std::int64_t checks = core.probation_checks;
   section.integer("probation_checks", checks);
   core.probation_checks = static_cast<int>(checks);
+  std::int64_t crashes = core.crash_limit;
+  section.integer("crash_limit", crashes);
+  core.crash_limit = static_cast<int>(crashes);
+  section.duration("crash_window_ms", core.crash_window);
   const auto* gate = section.find("gate");
   if (gate != nullptr && !gate->is_table()) section.fail(*gate, "gate", "must be a table");
   if (auto done = section.finish(); !done) return done;
   return read_gate(gate == nullptr ? nullptr : gate->as_table(), config);
+}
+
+Result<void> read_trust(const toml::table* table, NodeConfig& config) {
+  Section section(config, "trust", table);
+  std::string dir = "trust.d", policy;
+  section.text("dir", dir);
+  section.text("policy", policy);
+  config.trust.dir = config.file.parent_path() / dir;
+  const std::map<std::string, TrustPolicy> policies{
+      {"required", TrustPolicy::required}, {"warn", TrustPolicy::warn}, {"off", TrustPolicy::off}};
+  if (const auto found = policies.find(policy); found != policies.end())
+    config.trust.policy = found->second;
+  else if (const auto* node = section.find("policy"))
+    section.fail(*node, "policy", "must be \"required\", \"warn\" or \"off\"");
+  return section.finish();
 }
 
 Result<void> read_listeners(const toml::table* table, NodeConfig& config) {
@@ -211,12 +230,14 @@ Result<void> read_document(const toml::table& document, NodeConfig& config) {
   Section admin(config, "admin", table("admin"));
   admin.text("socket", config.admin_socket);
   const auto* core = table("core");
+  const auto* trust = table("trust");
   const auto* listeners = table("listeners");
   const auto* plugins = table("plugins");
   for (auto* section : {&top, &node, &log, &admin}) {
     if (auto done = section->finish(); !done) return done;
   }
   if (auto read = read_core(core, config); !read) return read;
+  if (auto read = read_trust(trust, config); !read) return read;
   if (auto read = read_listeners(listeners, config); !read) return read;
   return read_plugins(plugins, config);
 }

@@ -32,6 +32,9 @@ struct CoreConfig {
   std::chrono::milliseconds retry_min{1'000};
   std::chrono::milliseconds retry_max{60'000};
   int probation_checks = 3;
+  int crash_limit =
+      3;  ///< after so many crashes of one plugin within crash_window it is not started again; 0: no limit
+  std::chrono::milliseconds crash_window{60'000};
   std::chrono::milliseconds probation_interval{100};
   std::chrono::milliseconds hand_over{500};      ///< right after the flip, for the connections that are idle then
   std::chrono::milliseconds canary_for{60'000};  ///< of a canary for which no time was given
@@ -39,6 +42,19 @@ struct CoreConfig {
 
   /// When none is asked for.
   std::chrono::milliseconds probation() const { return probation_checks * probation_interval; }
+};
+
+enum class TrustPolicy {
+  automatic,  ///< required as soon as one key is installed, off before
+  required,   ///< only what a trusted key signed is loaded
+  warn,       ///< what nobody trusted signed is loaded and told of; a wrong signature is refused
+  off
+};
+
+/// [trust]: whose plugins this node loads.
+struct TrustConfig {
+  std::filesystem::path dir;  ///< NAME.pem: a public key each; empty: none
+  TrustPolicy policy = TrustPolicy::automatic;
 };
 
 struct NodeConfig {
@@ -52,6 +68,7 @@ struct NodeConfig {
   std::map<std::string, std::string> listeners;  ///< name -> "address:port"
   std::vector<PluginConfig> plugins;             ///< in the order of the file
   CoreConfig core;
+  TrustConfig trust;
 };
 
 /// invalid_argument names file, line and key. Unknown keys are errors: they are misspelt ones. Thread: [any].

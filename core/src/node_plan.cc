@@ -10,9 +10,6 @@ namespace {
 constexpr std::size_t kSwapsRemembered = 200, kSwapsForTheMedian = 20;
 constexpr auto kFiguresPatience = std::chrono::milliseconds(500);
 
-// The trust room's place: {"status", "key"} of the file's signature becomes the member "signature".
-void add_signature(json::object& document, const std::filesystem::path& file) { (void)document, (void)file; }
-
 // Newest last, in; the median of the newest, out.
 std::optional<json::object> median_of_swaps(const json::array& entries, const char* of) {
   std::vector<double> totals;
@@ -82,9 +79,15 @@ Result<json::object> Node::plan_swap(const std::string& slot, const std::filesys
   }
   input.new_digest = digest_of_file(file).value_or("");
   input.with_canary = options.canary_permille > 0;
-  auto document = core::plan_swap(input).document;
+  auto judged = core::plan_swap(input);
+  auto document = std::move(judged.document);
   const auto filled = filled_in(options);
-  add_signature(document, file);
+  const auto signature = signature_status(config_.trust, file, input.new_digest, judged.manifest.name);
+  document["signature"] = signature.document();
+  if (signature.refused) {
+    document["verdict"] = "refused";
+    document["reasons"].as_array().emplace_back(signature.words);
+  }
   document["drain"] = load_of(*entry->slot, filled.drain);
   document["probation_ms"] = filled.probation->count();
   if (input.with_canary)

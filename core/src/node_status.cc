@@ -33,6 +33,8 @@ json::object Node::describe(const SlotPlan& entry) const {
       {"calls", calls},
       {"errors", errors},
       {"zombies", entry.zombies.size()}};
+  if (!entry.note.empty()) document["note"] = entry.note;
+  if (!entry.signature.empty()) document["signature"] = entry.signature;
   if (const auto running = changes_.running(entry.config.slot)) document["change"] = running->document();
   const HazardGuard<Generation> guard(entry.slot->current_place());
   if (const auto* generation = guard.get()) {
@@ -82,6 +84,7 @@ json::object Node::status() {
           {"pid", ::getpid()},
           {"node", config_.node},
           {"started_at", started_at_},
+          {"booted", booted_.load()},
           {"plugins_up", up},
           {"plugins_total", plans_.size()},
           {"healthy", up == plans_.size() && !stopping_}};

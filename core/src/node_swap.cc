@@ -1,6 +1,7 @@
 // The operator's changes of a running node: swap, roll back, configure; and what is recorded of them.
 #include "config_schema.h"
 #include "node.h"
+#include "sha256.h"
 
 namespace flynn::core {
 namespace {
@@ -14,6 +15,18 @@ json::object facts_of(const Generation& generation) {
 RecordedVersion recorded(const Generation& generation) {
   return {generation.file().path.string(), generation.facts().manifest.version, generation.file().digest};
 }
+
+// While it lives, what runs in a slot is not yet what is in force.
+class Unsettled {
+ public:
+  explicit Unsettled(std::function<void(bool settled)> set) : set_(std::move(set)) { set_(false); }
+  ~Unsettled() { set_(true); }
+  Unsettled(const Unsettled&) = delete;
+  Unsettled& operator=(const Unsettled&) = delete;
+
+ private:
+  std::function<void(bool)> set_;
+};
 
 void note_report(json::object& note, const SwapReport& report) {
   json::object phases;
@@ -45,6 +58,7 @@ void Node::record_commit(SlotPlan& entry, const RecordedVersion& next) {
   if (auto saved = record_.save(); !saved)
     log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
   record_.forget_other_files(entry.config.slot, images_of(entry.config.slot));
+  touched();
 }
 
 void Node::note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from) {
@@ -63,8 +77,10 @@ Result<std::unique_ptr<SlotChange>> Node::begin_change(SlotPlan& entry, const st
 
 Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
                                   const std::string& why, SlotChange& change, const SwapProgress& progress) {
+  std::function<void()> in_force;  // once probation has passed: what is left is the end of the old one
   const auto enter = [&](const std::string& phase, std::chrono::milliseconds limit) {
     change.enter(phase, limit);
+    if (phase == "drain" && in_force) in_force();
     if (progress) progress(phase, change.elapsed_ms());
   };
   options = filled_in(std::move(options));
@@ -93,6 +109,15 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
     (*next)->retire(Deadline::after(config_.core.stop));
     return configured.error();
   }
+  in_force = [&] {
+    {
+      const std::lock_guard lock(mutex_);
+      entry.manifest = judged.manifest;
+      entry.config_json = judged.config;
+    }
+    set_settled(entry, true);
+  };
+  const Unsettled unsettled([&](bool settled) { set_settled(entry, settled); });
   Generation* fresh = next->get();
   Swap swap(*entry.slot, config_.core, options, log_,
             {enter, [&, fresh] { return record_pending(entry, *fresh); }, [this] { return stopping_.load(); }});
@@ -107,9 +132,9 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   }
   {
     const std::lock_guard lock(mutex_);
-    record_.slot(entry.config.slot).previous = old_version;
-    entry.manifest = judged.manifest;
-    entry.config_json = judged.config;
+    // A swap of the same version changes its configuration: the version to go back to stays.
+    if (old_version.digest != next_version.digest) record_.slot(entry.config.slot).previous = old_version;
+    entry.note.clear();
   }
   record_commit(entry, next_version);
   door_.announce(*entry.slot, judged.manifest.provides);
@@ -138,10 +163,14 @@ Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::p
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
   auto change = begin_change(*entry, "swap", options);
   if (!change) return change.error();
-  auto outcome = replace(*entry, file, options, "swap", **change, progress);
+  history_->add(
+      {{"slot", slot}, {"action", "swap_begins"}, {"file", file.string()}, {"from", version_in_force(*entry)}});
+  auto outcome = entry->slot->current() == nullptr ? install(*entry, file, **change)
+                                                   : replace(*entry, file, options, "swap", **change, progress);
   json::object note{{"slot", slot}, {"action", "swap"}, {"file", file.string()}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
   const auto told = outcome ? std::string("committed") : "refused or rolled back: " + outcome.error().message;
+  note["signature"] = newest_signature(*entry);
   note["outcome"] = told;
   history_->add(std::move(note));
   (*change)->set_outcome(told);
@@ -154,17 +183,26 @@ Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress&
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
   std::filesystem::path file;
+  RecordedVersion version;
   {
     const std::lock_guard lock(mutex_);
     const auto& previous = record_.slot(slot).previous;
     if (!previous)
       return Error{Code::failed_precondition, slot + " has not been swapped, so there is no version to go back to"};
     file = previous->path;
+    version = *previous;
   }
+  if (digest_of_file(file).value_or("") != version.digest)
+    return Error{Code::failed_precondition, "the kept file of " + slot + " " + version.version + " (" + file.string() +
+                                                ") is gone or was changed: swap in a file of that version instead"};
+  history_->add({{"slot", slot},
+                 {"action", "rollback_begins"},
+                 {"to", {{"version", version.version}, {"digest", version.digest}}}});
   return swap(slot, file, options, progress);
 }
 
-Result<bool> Node::configure(const std::string& slot, const std::string& config_json, const SwapOptions& options) {
+Result<bool> Node::configure(const std::string& slot, const std::string& config_json, const SwapOptions& options,
+                             const SwapProgress& progress) {
   auto* entry = plan(slot);
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
@@ -182,7 +220,7 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
   };
   const auto before = remember(config_json);
   if (!applied) {
-    auto swapped = replace(*entry, current->file().path, options, "configure", **change, {});
+    auto swapped = replace(*entry, current->file().path, options, "configure", **change, progress);
     if (!swapped) {
       remember(before);
       return swapped.error();
@@ -191,8 +229,10 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
     const std::lock_guard state(mutex_);
     entry->config_json = *judged;
   }
+  record_config(*entry);
   json::object note{{"slot", slot}, {"action", "configure"}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
+  note["config_sha256"] = sha256_hex(config_json);  // never the values: some are secrets
   note["outcome"] = applied ? "live" : "by a swap of the same version";
   (*change)->set_outcome(string_or(note, "outcome"));
   history_->add(std::move(note));

@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,46 +12,47 @@
 
 #include "flynn/sdk/unique_fd.h"
 #include "forever.h"
+#include "plugin_signature.h"
+#include "sha256.h"
 
 namespace flynn::core {
 namespace {
 
-struct FreeDigest {
-  void operator()(EVP_MD_CTX* context) const { ::EVP_MD_CTX_free(context); }
-};
+constexpr std::uintmax_t kSignatureFileBytesMax = 64u << 10;
 
-// Reads `source` to its end; writes to `copy` unless it is -1.
 Result<std::string> digest_and_copy(int source, int copy) {
-  const std::unique_ptr<EVP_MD_CTX, FreeDigest> context(::EVP_MD_CTX_new());
-  ::EVP_DigestInit_ex(context.get(), ::EVP_sha256(), nullptr);
+  Sha256 digest;
   std::array<char, 65536> chunk{};
   while (true) {
     const ssize_t got = ::read(source, chunk.data(), chunk.size());
     if (got < 0) return errno_error(errno, "read");
     if (got == 0) break;
-    ::EVP_DigestUpdate(context.get(), chunk.data(), static_cast<std::size_t>(got));
-    for (ssize_t done = 0; copy >= 0 && done < got;) {
+    digest.update({chunk.data(), static_cast<std::size_t>(got)});
+    for (ssize_t done = 0; done < got;) {
       const ssize_t written = ::write(copy, chunk.data() + done, static_cast<std::size_t>(got - done));
       if (written < 0) return errno_error(errno, "write");
       done += written;
     }
   }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
-  unsigned size = 0;
-  ::EVP_DigestFinal_ex(context.get(), bytes.data(), &size);
-  std::string hex;
-  constexpr std::string_view digits = "0123456789abcdef";
-  for (unsigned i = 0; i < size; ++i) hex += {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
-  return hex;
+  return digest.hex();
+}
+
+// The file's signature stays with its copy. None is no error here: the policy judges that.
+Result<void> copy_signature(const std::filesystem::path& source, const std::filesystem::path& copy) {
+  const auto from = signature_path(source), to = signature_path(copy);
+  std::error_code failure;
+  if (!std::filesystem::exists(from, failure)) return {};
+  const auto size = std::filesystem::file_size(from, failure);
+  if (failure || size > kSignatureFileBytesMax)
+    return Error{Code::invalid_argument, from.string() + " is no signature: it is larger than 64 KiB or no file"};
+  std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing, failure);
+  if (failure) return errno_error(failure.value(), "copy " + from.string());
+  return {};
 }
 
 }  // namespace
 
-Result<std::string> digest_of_file(const std::filesystem::path& file) {
-  const UniqueFd source(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!source) return errno_error(errno, "open " + file.string());
-  return digest_and_copy(source.get(), -1);
-}
+Result<std::string> digest_of_file(const std::filesystem::path& file) { return sha256_of_file(file); }
 
 Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::filesystem::path& folder,
                                 std::int64_t generation) {
@@ -72,7 +72,17 @@ Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::
   }
   StagedFile staged{folder / (std::to_string(generation) + "-" + digest->substr(0, 12) + ".so"), *digest};
   if (::rename(temporary.c_str(), staged.path.c_str()) != 0) return errno_error(errno, "rename " + temporary.string());
+  if (auto copied = copy_signature(source, staged.path); !copied) {
+    remove_staged(staged.path);
+    return copied.error();
+  }
   return staged;
+}
+
+void remove_staged(const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  std::filesystem::remove(signature_path(path), ignored);
 }
 
 PluginImage::PluginImage(StagedFile file) : file_(std::move(file)) {}

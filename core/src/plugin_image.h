@@ -21,9 +21,11 @@ struct StagedFile {
   std::string digest;  // SHA-256, lower-case hex
 };
 
-/// Copies while hashing to folder/<generation>-<digest:12>.so.
+/// Copies while hashing to folder/<generation>-<digest:12>.so; the source's .sig becomes the copy's.
 Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::filesystem::path& folder,
                                 std::int64_t generation);
+/// The copy and its .sig.
+void remove_staged(const std::filesystem::path& path);
 Result<std::string> digest_of_file(const std::filesystem::path& file);
 
 /// Thread: [control].

@@ -36,6 +36,12 @@ Result<std::string> read_line(const std::string& path) {
 
 void tag_this_thread(std::uint32_t tag) { ::prctl(PR_SET_TIMERSLACK, kDefaultSlackNs + tag, 0, 0, 0); }
 
+std::uint32_t thread_tag_here() {
+  const long slack = ::prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+  const long tag = slack - static_cast<long>(kDefaultSlackNs);
+  return tag > 0 && tag <= static_cast<long>(kTagsMax) ? static_cast<std::uint32_t>(tag) : 0;
+}
+
 std::uint32_t next_thread_tag() {
   static std::atomic<std::uint32_t> last{0};
   return last.fetch_add(1) % kTagsMax + 1;

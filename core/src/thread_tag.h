@@ -13,6 +13,8 @@ namespace flynn::core {
 /// slack (50 us + `tag` ns): the only attribute that the kernel inherits, that nobody else uses and that another thread
 /// can read. `tag` 0: none.
 void tag_this_thread(std::uint32_t tag);
+/// The calling thread's tag, 0 for none. Async-signal-safe.
+std::uint32_t thread_tag_here();
 /// The tag of the next instance; starts again after 60,000 instances.
 std::uint32_t next_thread_tag();
 

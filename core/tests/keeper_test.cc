@@ -1,109 +1,174 @@
-// The real flynn-host: the keeper restarts its host process and keeps the sockets.
+// The real flynn-host: the keeper restarts its host process, keeps the sockets and the audit log.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
-#include "flynn/sdk/json.h"
-#include "flynn/sdk/stream.h"
-#include "zoo_node.h"
+#include "audit_verify.h"
+#include "flynn/sdk/unique_fd.h"
+#include "restart_plan.h"
+#include "running_host.h"
 
 namespace flynn::core {
 namespace {
 
-class KeeperTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = "/tmp/flynn-keeper.XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-    std::ofstream(folder_ + "/flynn.toml")
-        << "[node]\ndata_dir = \"" << folder_ << "/data\"\nrun_dir = \"" << folder_ << "/run\"\n[log]\nfile = \""
-        << folder_ << "/log\"\n[listeners]\n\"web\" = \"127.0.0.1:0\"\n[plugins.cage]\npath = \"" << zoo_file("good")
-        << "\"\n";
-    keeper_ = ::fork();
-    if (keeper_ == 0) {
-      const std::string config = folder_ + "/flynn.toml";
-      ::execl(FLYNN_HOST_PROGRAM, "flynn-host", "run", "--config", config.c_str(), nullptr);
-      ::_exit(127);
-    }
-    ASSERT_GT(wait_for_host(0), 1);
-  }
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
 
-  void TearDown() override {
-    if (keeper_ > 0) {
-      ::kill(keeper_, SIGTERM);
-      ::waitpid(keeper_, nullptr, 0);
-    }
-    std::filesystem::remove_all(folder_);
-  }
+// Connects and reads the greeter's line: its pid; 0 when the connection was cut, -1 when it was refused.
+pid_t greeted_by(int port) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return -1;
+  std::string words(32, '\0');
+  return ::recv(fd.get(), words.data(), words.size(), 0) > 0 ? std::atoi(words.c_str()) : 0;
+}
 
-  json::object ask(const std::string& method, const std::string& params = "{}") const {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, (folder_ + "/run/admin.sock").c_str(), sizeof address.sun_path - 1);
-    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return {};
-    if (!write_all(fd.get(), R"({"method":")" + method + R"(","params":)" + params + "}\n",
-                   Deadline::after(std::chrono::seconds(1))))
-      return {};
-    LineReader lines(std::move(fd));
-    auto status = lines.next(Deadline::after(std::chrono::seconds(5)));
-    if (!status || *status != LineReader::Status::line) return {};
-    auto document = parse_json_object(lines.text());
-    return document ? *document : json::object{};
-  }
+TEST(RestartPlan, StartsAgainAtOnceAndBacksOffOnlyFromAHostThatDiesSoon) {
+  RestartPlan plan;
 
-  // The pid of a healthy host process that is not `other`.
-  pid_t wait_for_host(pid_t other) const {
-    for (int i = 0; i < 1000; ++i) {
-      const auto answer = ask("status");
-      const auto* status = find_object(answer, "result");
-      if (status != nullptr && bool_or(*status, "healthy") && int_or(*status, "pid") != other)
-        return static_cast<pid_t>(int_or(*status, "pid"));
-      ::poll(nullptr, 0, 10);
-    }
-    return -1;
-  }
+  EXPECT_EQ(plan.after_run_of(50ms), 0ms);
+  EXPECT_EQ(plan.after_run_of(50ms), 100ms);
+  EXPECT_EQ(plan.after_run_of(50ms), 200ms);
+  EXPECT_EQ(plan.after_run_of(10s), 0ms) << "it ran well";
+  EXPECT_EQ(plan.after_run_of(50ms), 100ms);
+  for (int i = 0; i < 20; ++i) (void)plan.after_run_of(50ms);
+  EXPECT_EQ(plan.after_run_of(50ms), 5s);
+}
 
-  std::string folder_;
-  pid_t keeper_ = -1;
-};
-
-TEST_F(KeeperTest, StartsTheHostAgainWhenItIsKilled) {
-  const pid_t first = wait_for_host(0);
+TEST(Keeper, StartsTheHostAgainWhenItIsKilled) {
+  const RunningHost host({{"cage", "good"}});
+  const pid_t first = host.wait_for_host();
 
   ASSERT_EQ(::kill(first, SIGKILL), 0);
-  const pid_t second = wait_for_host(first);
+  const pid_t second = host.wait_for_host(first);
 
   EXPECT_GT(second, 1);
   EXPECT_NE(second, first);
-  const auto answer = ask("call", R"({"interface":"zoo.animal/1","method":"Version"})");
-  EXPECT_NE(json::serialize(answer).find("1.0.0"), std::string::npos) << answer;
+  EXPECT_EQ(string_or(host.call("Version"), "version"), "1.0.0");
+  const auto death = host.entry("host_died");
+  EXPECT_EQ(string_or(death, "outcome"), "signal 9");
+  EXPECT_EQ(string_or(death, "by"), "keeper");
+  EXPECT_EQ(int_or(death, "restart_in_ms", -1), 0);
 }
 
-TEST_F(KeeperTest, EndsOrderlyWhenAsked) {
-  ::kill(keeper_, SIGTERM);
-  int status = 0;
-  ::waitpid(keeper_, &status, 0);
-  keeper_ = -1;
+TEST(Keeper, RefusesNoConnectionWhileTheHostIsKilledUnderLoad) {
+  const RunningHost host({{"cage", "greeter"}, {"other", "provides_less"}});
+  pid_t alive = host.wait_for_host();
+  const int port = static_cast<int>(int_or(host.call("Version"), "port"));
+  ASSERT_GT(port, 0);
+  std::atomic<bool> ending{false};
+  std::atomic<int> refused{0}, greeted{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 2; ++i)
+    callers.emplace_back([&] {
+      while (!ending) {
+        const auto pid = greeted_by(port);
+        refused += pid == -1 ? 1 : 0;
+        greeted += pid > 0 ? 1 : 0;
+      }
+    });
+  for (int kills = 0; kills < 3; ++kills) {
+    const auto killed = Clock::now();
+    ASSERT_EQ(::kill(alive, SIGKILL), 0);
+    pid_t next = 0;
+    for (; Clock::now() < killed + 10s; next = greeted_by(port))
+      if (next > 1 && next != alive) break;
+    const auto pause = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - killed);
+    std::printf("kill -9 to the first answer: %lld ms\n", static_cast<long long>(pause.count()));
+    ASSERT_GT(next, 1);
+    EXPECT_LT(pause, 3s);
+    alive = host.wait_for_host(alive);
+  }
+  ending = true;
+  for (auto& caller : callers) caller.join();
 
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/run/admin.sock"));
+  EXPECT_EQ(refused, 0);
+  EXPECT_GT(greeted, 10);
 }
 
-TEST_F(KeeperTest, AnswersNonsenseOnTheAdminSocketWithAnError) {
-  EXPECT_NE(json::serialize(ask("no.such.method")).find("unimplemented"), std::string::npos);
-  EXPECT_NE(json::serialize(ask("plugin.swap", "{\"slot\":7}")).find("invalid_argument"), std::string::npos);
-  EXPECT_NE(json::serialize(ask("plugin.inspect", R"({"path":"/etc/passwd"})")).find("no ELF file"), std::string::npos);
+TEST(Keeper, EndsOrderlyWhenAsked) {
+  RunningHost host({{"cage", "good"}});
+  ASSERT_GT(host.wait_for_host(), 1);
+
+  EXPECT_EQ(host.stop(), 0);
+
+  EXPECT_FALSE(std::filesystem::exists(host.folder() + "/run/admin.sock"));
+  EXPECT_EQ(string_or(host.history().back(), "action"), "stop");
+}
+
+TEST(Keeper, LivesThroughAHangUp) {
+  const RunningHost host({{"cage", "good"}});
+  const pid_t pid = host.wait_for_host();
+
+  ::kill(host.keeper(), SIGHUP);
+  ::kill(pid, SIGHUP);
+
+  EXPECT_EQ(string_or(host.call("Version"), "version"), "1.0.0");
+  EXPECT_EQ(host.wait_for_host(), pid);
+}
+
+TEST(Keeper, WaitsForAConfigurationThatIsRightAgainAndKeepsTheWords) {
+  const RunningHost host({{"cage", "good"}});
+  const pid_t first = host.wait_for_host();
+
+  host.configure({{"cage", "good"}}, "nonsense = {\n");
+  ::kill(first, SIGKILL);
+  ASSERT_TRUE(RunningHost::wait_until([&] { return host.entry("host_failed").size() > 0; }));
+  host.configure({{"cage", "good"}});
+  const pid_t next = host.wait_for_host(first);
+
+  EXPECT_GT(next, 1);
+  EXPECT_NE(string_or(host.entry("host_failed"), "outcome").find("flynn.toml line"), std::string::npos);
+  EXPECT_NE(host.keeper_words().find("flynn.toml line"), std::string::npos);
+  EXPECT_TRUE(verify_audit_file(host.audit_file())->whole());
+}
+
+TEST(Keeper, WritesOneWholeChainWhateverBecomesOfTheHost) {
+  RunningHost host({{"cage", "good"}});
+  pid_t alive = host.wait_for_host();
+  for (int i = 0; i < 3; ++i) {
+    (void)host.result("plugin.swap", {{"slot", "cage"}, {"path", string_or(host.slot("cage"), "path")}});
+    ::kill(alive, SIGKILL);
+    alive = host.wait_for_host(alive);
+  }
+  host.kill_all();
+  std::ofstream(host.audit_file(), std::ios::app) << R"({"seq":99,"at":"2026)";
+  host.start();
+  ASSERT_GT(host.wait_for_host(), 1);
+
+  const auto verdict = verify_audit_file(host.audit_file());
+
+  ASSERT_TRUE(verdict.ok());
+  EXPECT_TRUE(verdict->whole()) << verdict->words;
+  EXPECT_EQ(verdict->cut_lines, 1);
+  EXPECT_GT(verdict->entries, 15);
+  const auto swap = host.entry("swap");
+  EXPECT_EQ(string_or(swap, "outcome"), "committed");
+  EXPECT_EQ(int_or(*find_object(swap, "by"), "pid"), ::getpid()) << "who asked stands in it";
+  const auto asked = host.result("plugin.audit", {{"head", verdict->head.digest}});
+  EXPECT_TRUE(bool_or(asked, "whole")) << json::serialize(asked);
+}
+
+TEST(Keeper, AnswersNonsenseOnTheAdminSocketWithAnError) {
+  const RunningHost host({{"cage", "good"}});
+  ASSERT_GT(host.wait_for_host(), 1);
+
+  EXPECT_NE(json::serialize(host.ask("no.such.method")).find("unimplemented"), std::string::npos);
+  EXPECT_NE(json::serialize(host.ask("plugin.swap", {{"slot", 7}})).find("invalid_argument"), std::string::npos);
+  EXPECT_NE(json::serialize(host.ask("plugin.inspect", {{"path", "/etc/passwd"}})).find("no ELF file"),
+            std::string::npos);
 }
 
 }  // namespace

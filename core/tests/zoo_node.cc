@@ -11,7 +11,8 @@ namespace flynn::core {
 
 std::string zoo_file(const std::string& animal) { return std::string(ZOO_DIR) + "/zoo_" + animal + ".so"; }
 
-ZooNode::ZooNode(std::initializer_list<std::pair<const char*, const char*>> slots) {
+ZooNode::ZooNode(std::initializer_list<std::pair<const char*, const char*>> slots,
+                 const std::function<void(NodeConfig&)>& change) {
   std::string pattern = "/tmp/flynn-zoo.XXXXXX";
   folder_ = ::mkdtemp(pattern.data());
   config_.file = folder_ + "/flynn.toml";
@@ -25,10 +26,11 @@ ZooNode::ZooNode(std::initializer_list<std::pair<const char*, const char*>> slot
   for (const auto& [slot, animal] : slots) {
     PluginConfig plugin;
     plugin.slot = slot;
-    plugin.path = zoo_file(animal);
+    plugin.path = std::string(animal).find('/') == std::string::npos ? zoo_file(animal) : animal;
     config_.plugins.push_back(plugin);
   }
   config_.listeners = {{"zoo", "127.0.0.1:0"}};
+  if (change) change(config_);
   log_ = std::move(*EventLog::open(folder_ + "/log", "info"));
   reboot();
 }
@@ -48,6 +50,11 @@ void ZooNode::reboot() {
   port_ = ntohs(address.sin_port);
   node_ = std::make_unique<Node>(config_, std::move(*listeners), *log_);
   if (auto booted = node_->boot(); !booted) std::fprintf(stderr, "boot: %s\n", booted.error().message.c_str());
+}
+
+void ZooNode::set_file_config(const std::string& slot, const std::string& config_json) {
+  for (auto& plugin : config_.plugins)
+    if (plugin.slot == slot) plugin.config_json = config_json;
 }
 
 Result<SwapOutcome> ZooNode::swap(const std::string& animal, const std::string& slot) {

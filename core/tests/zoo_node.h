@@ -1,6 +1,7 @@
 // A node in this process with animals of the zoo in its slots; impatient, so that those that hang are found out soon.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,13 +14,16 @@ std::string zoo_file(const std::string& animal);
 
 class ZooNode {
  public:
-  /// Slot -> animal.
-  ZooNode(std::initializer_list<std::pair<const char*, const char*>> slots);
+  /// Slot -> animal, or the path of a file; `change` may change the configuration.
+  ZooNode(std::initializer_list<std::pair<const char*, const char*>> slots,
+          const std::function<void(NodeConfig&)>& change = {});
   explicit ZooNode(const char* animal) : ZooNode({{"cage", animal}}) {}
   ~ZooNode();
 
   /// Ends the node and starts another on the same folders.
   void reboot();
+  /// What the node's file says of the slot from the next reboot on.
+  void set_file_config(const std::string& slot, const std::string& config_json);
   Node& node() { return *node_; }
   Result<SwapOutcome> swap(const std::string& animal, const std::string& slot = "cage");
   Result<SwapOutcome> swap(const std::string& animal, const SwapOptions& options, const std::string& slot = "cage");

@@ -1,0 +1,174 @@
+// After a crash: what is undone, what returns, what is not started again; and how the operator brings it back.
+#include <chrono>
+
+#include "config_schema.h"
+#include "crash_loop.h"
+#include "node.h"
+
+namespace flynn::core {
+namespace {
+
+std::int64_t now_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+std::string version_of(const SlotRecord& record, const std::string& digest) {
+  for (const auto* version : {&record.current, &record.previous})
+    if (*version && (*version)->digest == digest) return (*version)->version;
+  return "the version in its file";
+}
+
+RecordedVersion recorded(const Generation& generation) {
+  return {generation.file().path.string(), generation.facts().manifest.version, generation.file().digest};
+}
+
+}  // namespace
+
+// Before anything is started. The record may change; boot() saves it.
+void Node::settle_record(SlotPlan& entry) {
+  auto& record = record_.slot(entry.config.slot);
+  const bool crashed = last_crash_ && last_crash_->slot == entry.config.slot;
+  if (!record.pending) {
+    if (crashed) settle_crash(entry, record);
+    return;
+  }
+  const auto undone = *record.pending;
+  record.pending.reset();
+  entry.note = undone.version + " was undone: the host ended while that swap was on probation" +
+               (crashed ? " (" + last_crash_->what + ")" : "") + "; the version before it is in force";
+  log_.write(FLYNN_LOG_WARN, entry.config.slot, "swap_undone_at_boot",
+             {{"version", undone.version}, {"why", entry.note}});
+  json::object note{{"slot", entry.config.slot},
+                    {"action", "swap_undone"},
+                    {"from", {{"version", undone.version}, {"digest", undone.digest}}},
+                    {"outcome", entry.note}};
+  if (crashed) note["crash"] = last_crash_->document();
+  history_->add(std::move(note));
+}
+
+void Node::settle_crash(SlotPlan& entry, SlotRecord& record) {
+  const auto& crash = *last_crash_;
+  const auto version = version_of(record, crash.digest);
+  const auto judgement =
+      judge_crash(record, crash.digest, now_ms(), {config_.core.crash_limit, config_.core.crash_window});
+  const auto times = version + " crashed " + std::to_string(judgement.crashes) +
+                     (judgement.crashes == 1 ? " time" : " times") + " within " +
+                     std::to_string(config_.core.crash_window.count() / 1000) + " s (last: " + crash.what + ")";
+  json::object note{{"slot", entry.config.slot},
+                    {"from", {{"version", version}, {"digest", crash.digest}}},
+                    {"crash", crash.document()},
+                    {"crashes", judgement.crashes}};
+  if (judgement.answer == CrashAnswer::start_again) {
+    note["action"] = "crash";
+    entry.note = times + "; it was started again";
+  } else if (judgement.answer == CrashAnswer::go_back) {
+    note["action"] = "crash_rollback";
+    note["to"] = {{"version", record.current->version}, {"digest", record.current->digest}};
+    record.configured_digest = digest_of_file(entry.config.path).value_or("");
+    entry.note = times + "; " + record.current->version + ", the last good version, is back";
+  } else {
+    note["action"] = "quarantine";
+    record.quarantined = times +
+                         "; it has no earlier version, so it is not started again: swap in a good version ('flynn "
+                         "plugin swap " +
+                         entry.config.slot + " FILE.so'), or try this one once more ('flynn plugin start " +
+                         entry.config.slot + "')";
+    entry.note = record.quarantined;
+  }
+  note["outcome"] = entry.note;
+  log_.write(FLYNN_LOG_ERROR, entry.config.slot, "plugin_crashed",
+             {{"version", version}, {"crash", crash.what}, {"answer", entry.note}});
+  history_->add(std::move(note));
+}
+
+// Another file than the one that crashed has deserved its chance.
+bool Node::stays_quarantined(SlotPlan& entry) {
+  std::string digest, why;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto& record = record_.slot(entry.config.slot);
+    digest = record.quarantined_digest;
+    why = record.quarantined;
+  }
+  if (digest.empty()) return false;
+  if (digest_of_file(boot_file(entry)).value_or("") != digest) {
+    lift_quarantine(entry);
+    return false;
+  }
+  entry.quarantined = true;
+  set_status(entry, "failed", why);
+  return true;
+}
+
+void Node::lift_quarantine(SlotPlan& entry) {
+  entry.quarantined = false;
+  const std::lock_guard lock(mutex_);
+  auto& record = record_.slot(entry.config.slot);
+  record.crashes.clear();
+  if (record.quarantined_digest.empty()) return;
+  record.quarantined_digest.clear();
+  record.quarantined.clear();
+  entry.note.clear();
+  if (auto saved = record_.save(); !saved)
+    log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
+}
+
+Result<std::string> Node::start_plugin(const std::string& slot) {
+  auto* entry = plan(slot);
+  if (entry == nullptr)
+    return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
+  if (entry->slot->current() != nullptr) return std::string("up");
+  lift_quarantine(*entry);
+  try_to_start(*entry);
+  SlotStatus status;
+  {
+    const std::lock_guard lock(mutex_);
+    status = entry->status;
+  }
+  history_->add({{"slot", slot},
+                 {"action", "start"},
+                 {"outcome", status.state + (status.reason.empty() ? "" : ": ") + status.reason}});
+  if (status.state == "failed") return Error{Code::unavailable, slot + " did not start: " + status.reason};
+  return status.state;
+}
+
+// A swap when nothing runs: the file takes the slot if it comes up, and what was there stays down if not.
+Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& file, SlotChange& change) {
+  auto manifest = verify_plugin(file);
+  if (!manifest) return manifest.error();
+  if (!entry.manifest.name.empty() && manifest->name != entry.manifest.name)
+    return Error{Code::failed_precondition, file.string() + ": it is the plugin \"" + manifest->name +
+                                                "\", but the slot holds \"" + entry.manifest.name + "\""};
+  auto config = apply_config_schema(manifest->config_schema, entry.config.config_json);
+  if (!config)
+    return config.error().context("the configuration of " + entry.config.slot + " does not suit " + file.string());
+  change.enter("start", config_.core.lifecycle);
+  const auto status = entry.status;
+  auto manifest_before = std::exchange(entry.manifest, *manifest);
+  auto config_before = std::exchange(entry.config_json, *config);
+  if (auto up = bring_up(entry, file); !up) {
+    entry.manifest = std::move(manifest_before);
+    entry.config_json = std::move(config_before);
+    set_status(entry, status.state, status.reason);
+    return up.error();
+  }
+  lift_quarantine(entry);
+  const auto version = recorded(*entry.slot->current());
+  {
+    const std::lock_guard lock(mutex_);
+    auto& record = record_.slot(entry.config.slot);
+    // What was in force may have crashed: it is no version to go back to unless it once ran well.
+    record.previous = version_before(record, record.crashed_digest);
+  }
+  record_commit(entry, version);
+  set_status(entry, "up");
+  SwapOutcome outcome;
+  outcome.to = {
+      {"version", version.version}, {"digest", version.digest}, {"generation", entry.slot->current()->facts().number}};
+  outcome.report.unmapped = true;
+  change.note()["to"] = outcome.to;
+  return outcome;
+}
+
+}  // namespace flynn::core
