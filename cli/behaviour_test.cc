@@ -5,9 +5,13 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 
+#include "audit_file.h"
 #include "documents.h"
+#include "plugin_signature.h"
 #include "test_admin_socket.h"
 #include "test_controller.h"
 #include "test_program.h"
@@ -16,6 +20,11 @@ namespace flynn::cli::testing {
 namespace {
 
 constexpr const char* kGitUrl = "ssh://git@127.0.0.1:2222";
+
+std::string content(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 struct Cli : ::testing::Test {
   TestController controller;
@@ -186,6 +195,71 @@ TEST_F(Cli, SaysWhatToDoWhenTheControllerIsGone) {
   EXPECT_NE(apps.err.find("scripts/up"), std::string::npos) << apps.err;
 }
 
+TEST(CliPlugin, SignsAFileAndKeepsWhatOtherKeysSigned) {
+  Program flynn;
+  const auto file = flynn.folder() + "/x.so";
+  std::ofstream(file) << "the plugin";
+  ASSERT_EQ(flynn.run({"plugin", "keygen", "acme", "--plugins", "router, store"}).code, 0);
+  ASSERT_EQ(flynn.run({"plugin", "keygen", "umbrella"}).code, 0);
+
+  EXPECT_EQ(flynn.run({"plugin", "keygen", "acme"}).code, 1) << "a key is never written over";
+  EXPECT_EQ(flynn.run({"plugin", "sign", "acme.pem", "x.so"}).code, 1) << "the public half signs nothing";
+  for (const char* key : {"acme.key.pem", "umbrella.key.pem", "acme.key.pem"})
+    EXPECT_EQ(flynn.run({"plugin", "sign", key, "x.so"}).code, 0) << key;
+  const auto both = core::parse_signatures(content(file + ".sig"));
+  ASSERT_TRUE(both.ok());
+  ASSERT_EQ(both->size(), 2U);
+  const auto key = core::SigningKey::public_from_pem(content(flynn.folder() + "/acme.pem"));
+  EXPECT_TRUE(key->verifies(both->back(), both->back().digest));
+
+  std::ofstream(file, std::ios::app) << ", changed";
+  ASSERT_EQ(flynn.run({"plugin", "sign", "acme.key.pem", "x.so"}).code, 0);
+  EXPECT_EQ(core::parse_signatures(content(file + ".sig"))->size(), 1U) << "the other one was for another file";
+  ::chmod((flynn.folder() + "/acme.key.pem").c_str(), 0644);
+  EXPECT_NE(flynn.run({"plugin", "sign", "acme.key.pem", "x.so"}).err.find("chmod 600"), std::string::npos);
+}
+
+TEST(CliPlugin, ChecksAnAuditLogOffLineAndNamesTheBrokenLine) {
+  Program flynn;
+  const auto file = flynn.folder() + "/audit.ndjson";
+  {
+    auto log = core::AuditFile::open(file, "node1");
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(log->append({{"action", "swap"}, {"outcome", "committed"}}).ok());
+  }
+
+  const auto whole = flynn.run({"plugin", "audit", "--verify", "audit.ndjson"});
+  auto text = content(file);
+  text.replace(text.find("committed"), 9, "forgotten");
+  std::ofstream(file) << text;
+  const auto broken = flynn.run({"plugin", "audit", "--verify", "audit.ndjson"});
+
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  EXPECT_NE(whole.out.find("is whole: 4 entries"), std::string::npos) << whole.out;
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_NE(broken.err.find("line 2: "), std::string::npos) << broken.err;
+}
+
+TEST(CliPlugin, ShowsTheHistoryAsATable) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  AdminSocket host(path,
+                   {{"plugin.history",
+                     R"({"result":{"entries":[{"seq":7,"at":"2026-01-31T12:00:00.000Z","by":{"uid":0,"user":"root",)"
+                     R"("program":"flynn"},"slot":"router","action":"swap","from":{"version":"1.0.0"},)"
+                     R"("to":{"version":"1.1.0","digest":"0123456789abcdef"},"outcome":"committed"}]}})"
+                     "\n"}});
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto table = flynn.run({"plugin", "history", "router"});
+  const auto lines = flynn.run({"plugin", "history", "--json"});
+
+  EXPECT_NE(table.out.find(
+                "7    2026-01-31T12:00:00.000Z  root/flynn  router  swap    1.0.0  1.1.0 (0123456789ab)  committed"),
+            std::string::npos)
+      << table.out;
+  EXPECT_EQ(lines.out.find(R"({"seq":7,)"), 0U) << lines.out;
+}
+
 TEST(CliPlugin, ShowsASwapAndTheHostsOwnErrors) {
   Program flynn;
   const std::string path = flynn.folder() + "/admin.sock";
@@ -206,6 +280,98 @@ TEST(CliPlugin, ShowsASwapAndTheHostsOwnErrors) {
   EXPECT_EQ(host.params("plugin.swap"), R"({"slot":"router","path":")" + flynn.folder() + R"(/new.so"})");
   EXPECT_EQ(refused.code, 1);
   EXPECT_EQ(refused.err.find("plugin.rollback: not_found: slot x\n"), 0U) << refused.err;
+}
+
+TEST(CliPlugin, PlansWithExitCodesForScripts) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+  const auto plan = [&](const std::string& members, std::vector<std::string> more = {}) {
+    std::filesystem::remove(path);
+    AdminSocket host(path, {{"plugin.plan", R"({"result":{"slot":"router","from":{"version":"1.0.0","digest":"aa"},)"
+                                            R"("to":{"version":"1.1.0","digest":"bb"},"probation_ms":300,)" +
+                                                members + "}}\n"}});
+    std::vector<std::string> line{"plugin", "swap", "router", "new.so", "--plan"};
+    line.insert(line.end(), more.begin(), more.end());
+    return flynn.run(line);
+  };
+
+  const auto same = plan(R"("verdict":"no_change")");
+  const auto changes = plan(
+      R"("verdict":"changes","provides":[{"interface":"flynn.router/1","from":"1.0","to":"1.1","required_by":["controller"]}],)"
+      R"("swap":{"mode":"overlap"},"config":{"added":["port"],"removed":["size"],"valid":true},)"
+      R"("drain":{"calls_inside":2,"deadline_ms":10000},"expected":{"ms":1500,"swaps":3,"of":"slot"})");
+  const auto refused =
+      plan(R"("verdict":"refused","reasons":["it requires flynn.store/1.4, the running store provides 1.0"])");
+  const auto as_json = plan(R"("verdict":"refused","reasons":["x"])", {"--json"});
+
+  EXPECT_EQ(same.code, 0);
+  EXPECT_EQ(changes.code, 1);
+  EXPECT_EQ(changes.out,
+            "router: 1.0.0 (aa) => 1.1.0 (bb)\n"
+            "  provides: flynn.router/1 1.0 => 1.1 (required by controller)\n"
+            "  swap: overlap\n"
+            "  configuration schema: +port, -size\n"
+            "  present configuration: valid\n"
+            "  to drain: 2 calls inside, at most 10.0s\n"
+            "  probation: 300ms\n"
+            "  expected to take: 1.5s (median of 3 swaps of this slot)\n"
+            "would be swapped\n");
+  EXPECT_EQ(refused.code, 255);
+  EXPECT_EQ(refused.err, "refused: it requires flynn.store/1.4, the running store provides 1.0\n");
+  EXPECT_EQ(as_json.code, 255);
+  EXPECT_EQ(as_json.out.front(), '{');
+  EXPECT_EQ(as_json.err, "");
+  EXPECT_EQ(flynn.run({"plugin", "swap", "router", "new.so", "--plan"}).code, 255) << "no host, no plan";
+}
+
+TEST(CliPlugin, TellsTheHostTheTermsOfASwap) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  AdminSocket host(path, {{"plugin.swap", "{\"result\":{\"slot\":\"router\"}}\n"}});
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto swapped = flynn.run({"plugin", "swap", "router", "/new.so", "--canary", "5%", "--canary-for", "2m",
+                                  "--probation", "60s", "--lock-wait", "30", "--drain", "1500"});
+
+  EXPECT_EQ(swapped.code, 0) << swapped.err;
+  EXPECT_EQ(host.params("plugin.swap"),
+            R"({"slot":"router","path":"/new.so","drain_ms":1500,"probation_ms":60000,"canary_permille":50,)"
+            R"("canary_for_ms":120000,"lock_wait_ms":30000})");
+  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{{"--canary", "100%"},
+                                                                                      {"--canary", "0"},
+                                                                                      {"--canary", "5x"},
+                                                                                      {"--canary-for", "1s"},
+                                                                                      {"--probation", "soon"},
+                                                                                      {"--lock-wait", "-1"},
+                                                                                      {"--drain", "1.5"}}) {
+    const auto refused = flynn.run({"plugin", "swap", "router", "/new.so", option, value});
+    EXPECT_EQ(refused.code, 1) << option << ' ' << value;
+    EXPECT_NE(refused.err.find(option), std::string::npos) << refused.err;
+  }
+}
+
+TEST(CliPlugin, WatchesChangesAndListsThem) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  const std::string change = R"("slot":"router","change":7,"action":"swap","who":"root","phase":"drain",)";
+  AdminSocket host(
+      path, {{"plugin.watch", "{\"progress\":{" + change +
+                                  R"("elapsed_ms":1500.5,"phase_ms":1200,"deadline_ms":10000}})" + "\n{\"progress\":{" +
+                                  change + R"("elapsed_ms":2100,"phase_ms":1800,"outcome":"committed"}})" +
+                                  "\n{\"result\":{\"ended\":\"the node stops\"}}\n"},
+             {"plugin.list", R"({"result":{"plugins":[{"slot":"router","state":"up","change":{)" + change +
+                                 "\"phase_ms\":1200}}]}}\n"}});
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto watched = flynn.run({"plugin", "watch", "router"});
+
+  EXPECT_EQ(watched.out,
+            "router  swap 7 by root  drain  1.2s of 10.0s\n"
+            "router  swap 7 by root  committed after 2.1s\n")
+      << watched.err;
+  EXPECT_EQ(host.params("plugin.watch"), R"({"slot":"router"})");
+  EXPECT_NE(flynn.run({"plugin", "list"}).out.find("swapping: drain (1.2s)"), std::string::npos);
 }
 
 TEST(CliTls, TalksToThePinnedCertificateOnly) {

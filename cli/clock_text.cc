@@ -103,6 +103,20 @@ std::string short_duration(std::chrono::milliseconds duration) {
   return text.data();
 }
 
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  constexpr long long kDayMs = 86'400'000;
+  long long count = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const long long factor = unit == "ms"                  ? 1
+                           : unit == "s" || unit.empty() ? 1000
+                           : unit == "m"                 ? 60'000
+                           : unit == "h"                 ? 3'600'000
+                                                         : 0;
+  if (code != std::errc() || factor == 0 || count < 0 || count > kDayMs / factor) return std::nullopt;
+  return std::chrono::milliseconds(count * factor);
+}
+
 std::string timestamp_text(WallTime time) {
   const std::tm fields = utc_fields(time);
   std::array<char, 64> text{};

@@ -21,6 +21,9 @@ std::string human_ago(std::string_view then, WallTime now);
 /// "850ms", "1.2s", "2m3.5s"
 std::string short_duration(std::chrono::milliseconds duration);
 
+/// "60s", "500ms", "2m", "1h" or plain seconds, at most a day.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+
 /// "2026-01-31T12:00:00.000123Z" (microseconds) and "12:00:00.123" (UTC)
 std::string timestamp_text(WallTime time);
 std::string clock_text(WallTime time);

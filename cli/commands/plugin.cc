@@ -1,16 +1,15 @@
-#include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iomanip>
 #include <ostream>
 #include <sstream>
 
 #include "../admin_socket.h"
 #include "../documents.h"
+#include "../plan_text.h"
 #include "../session.h"
 #include "../table.h"
-#include "../terminal.h"
 #include "families.h"
+#include "plugin_swap.h"
 
 namespace flynn::cli {
 namespace {
@@ -45,7 +44,7 @@ Result<int> list(Session& session, const Arguments& arguments) {
     const auto count = zombies != nullptr && zombies->is_array()
                            ? static_cast<std::int64_t>(zombies->get_array().size())
                            : number_of(plugin, "zombies");
-    table.add({text_of(plugin, "slot"), text_of(plugin, "name"), text_of(plugin, "version"), text_of(plugin, "state"),
+    table.add({text_of(plugin, "slot"), text_of(plugin, "name"), text_of(plugin, "version"), state_text(plugin),
                std::to_string(number_of(plugin, "generation")), short_digest(plugin),
                std::to_string(number_of(plugin, "calls")), std::to_string(number_of(plugin, "errors")),
                std::to_string(count), joined(array_of(plugin, "provides"))});
@@ -108,72 +107,11 @@ Result<int> inspect(Session& session, const Arguments& arguments) {
   return 0;
 }
 
-/// Milliseconds with one decimal.
-std::string ms_of(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  std::ostringstream text;
-  text << std::fixed << std::setprecision(1)
-       << (value != nullptr && value->is_number() ? value->to_number<double>() : 0.0);
-  return text.str();
-}
-
-/// Live lines for a person; a log of a script gets the summary only.
-Progress progress_to(Session& session) {
-  if (!is_terminal(2)) return {};
-  return [&session](const json::object& line) {
-    session.err() << "  " << text_of(line, "phase") << "  " << ms_of(line, "elapsed_ms") << " ms\n" << std::flush;
-  };
-}
-
-void print_swap(std::ostream& out, const json::object& swap) {
-  const auto side = [](const json::object& version) {
-    return text_of(version, "version") + " (" + short_digest(version) + ", generation " +
-           std::to_string(number_of(version, "generation")) + ")";
-  };
-  out << text_of(swap, "slot") << ": " << side(object_of(swap, "from")) << " => " << side(object_of(swap, "to"))
-      << '\n';
-  for (const json::value& value : array_of(swap, "phases")) {
-    const json::object& phase = as_object(value);
-    out << "  " << text_of(phase, "phase") << "  " << ms_of(phase, "ms") << " ms\n";
-  }
-  out << "swap completed in " << ms_of(swap, "total_ms") << " ms, pause " << ms_of(swap, "pause_ms")
-      << " ms, old image "
-      << (flag_of(swap, "unmapped") ? "unmapped" : "still mapped ('flynn plugin list' shows zombies)") << '\n';
-}
-
-Result<int> swap(Session& session, const Arguments& arguments) {
-  json::object params{{"slot", arguments.at(0)}, {"path", absolute(arguments.at(1))}};
-  if (arguments.has("drain")) {
-    const std::string text = arguments.value("drain");
-    std::int64_t drain_ms = -1;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), drain_ms);
-    if (code != std::errc() || end != text.data() + text.size() || drain_ms < 0) {
-      return usage_error("--drain \"" + text + "\": expected milliseconds");
-    }
-    params["drain_ms"] = drain_ms;
-  }
-  const auto answer = ask("plugin.swap", params, progress_to(session));
-  if (!answer) return answer.error().advise("The old version serves on. 'flynn plugin history' has the record.");
-  if (arguments.has("json")) {
-    session.out() << json::serialize(*answer) << '\n';
-    return 0;
-  }
-  print_swap(session.out(), as_object(*answer));
-  return 0;
-}
-
 /// One line of JSON, for scripts; succeeds when the node answers.
 Result<int> status(Session& session, const Arguments&) {
   const auto answer = ask("status", {});
   if (!answer) return answer.error();
   session.out() << json::serialize(*answer) << '\n';
-  return 0;
-}
-
-Result<int> rollback(Session& session, const Arguments& arguments) {
-  const auto answer = ask("plugin.rollback", {{"slot", arguments.at(0)}}, progress_to(session));
-  if (!answer) return answer.error().advise("The present version serves on. 'flynn plugin history' has the record.");
-  print_swap(session.out(), as_object(*answer));
   return 0;
 }
 
@@ -197,7 +135,9 @@ Result<json::object> json_argument(const std::string& text) {
 Result<int> configure(Session& session, const Arguments& arguments) {
   const auto config = json_argument(arguments.at(1));
   if (!config) return config.error().context("configuration");
-  const auto answer = ask("plugin.configure", {{"slot", arguments.at(0)}, {"config", *config}}, progress_to(session));
+  json::object params{{"slot", arguments.at(0)}, {"config", *config}};
+  if (auto added = add_lock_wait(arguments, params); !added) return added.error();
+  const auto answer = ask("plugin.configure", params, progress_to(session));
   if (!answer) return answer.error();
   const bool live = text_of(as_object(*answer), "applied") == "live";
   session.err() << arguments.at(0)
@@ -229,16 +169,11 @@ CommandList plugin_commands() {
   return {
       {"plugin list", "", "Show and replace the plugins of the flynn-host on this machine", {as_json}, 0, 0, list},
       {"plugin inspect", "<slot>|<file.so>", "Show a plugin's manifest, problems and calls", {as_json}, 1, 1, inspect},
-      {"plugin swap",
-       "<slot> <file.so>",
-       "Replace a running plugin without a stop",
-       {{'d', "drain", "ms", "how long the old one may finish what it has in flight"}, as_json},
-       2,
-       2,
-       swap},
+      {"plugin swap", "<slot> <file.so>", "Replace a running plugin without a stop", swap_options(), 2, 2, swap_plugin},
+      {"plugin watch", "[<slot>]", "Show every phase of every change while it runs", {as_json}, 0, 1, watch_plugins},
       {"plugin status", "", "Show as JSON whether the node and its plugins are healthy", {}, 0, 0, status},
-      {"plugin rollback", "<slot>", "Return to the version before the last swap", {}, 1, 1, rollback},
-      {"plugin configure", "<slot> <json>|@<file>", "Give a plugin a new configuration", {}, 2, 2, configure},
+      {"plugin rollback", "<slot>", "Return to the version before the last swap", {kLockWait}, 1, 1, roll_back_plugin},
+      {"plugin configure", "<slot> <json>|@<file>", "Give a plugin a new configuration", {kLockWait}, 2, 2, configure},
       {"plugin start", "<slot>", "Start a plugin that failed or crashed too often", {}, 1, 1, start},
       {"plugin call",
        "<interface> <method> [<json>|@<file>]",

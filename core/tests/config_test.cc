@@ -26,6 +26,15 @@ TEST(NodeConfig, ReadsSlotsInTheOrderOfTheFile) {
   EXPECT_EQ(config->plugins.at(1).config_json, R"({"size":3})");
 }
 
+TEST(NodeConfig, ReadsTheLimitsOfTheGate) {
+  const auto config = read("[core]\ncanary_ms = 5000\n[core.gate]\nthreads_max = 3\n");
+
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->core.canary_for, std::chrono::seconds(5));
+  EXPECT_EQ(config->core.gate.threads_max, 3);
+  EXPECT_EQ(config->core.gate.descriptors_max, 200);
+}
+
 TEST(NodeConfig, NamesTheLineAndKeyOfWhatIsWrong) {
   const std::map<std::string, std::string> answers{
       {"[node]\nnam = \"x\"\n", "node.nam"},
@@ -35,6 +44,8 @@ TEST(NodeConfig, NamesTheLineAndKeyOfWhatIsWrong) {
       {"[node\n", "line 1"},
       {"[log]\nlevel = \"loud\"\n", "log.level"},
       {"[core]\ndrain_ms = -1\n", "core.drain_ms"},
+      {"[core.gate]\nthreads = 1\n", "core.gate.threads"},
+      {"[core]\ngate = 1\n", "core.gate must be a table"},
       {"[node]\nname = \"../x\"\n", "no plain name"},
   };
   for (const auto& [text, words] : answers) {

@@ -1,0 +1,201 @@
+#include "plugin_swap.h"
+
+#include <cmath>
+#include <filesystem>
+#include <iomanip>
+#include <ostream>
+#include <sstream>
+
+#include "../clock_text.h"
+#include "../documents.h"
+#include "../plan_text.h"
+#include "../terminal.h"
+
+namespace flynn::cli {
+namespace {
+
+constexpr int kNoChange = 0, kChanges = 1, kRefused = 255;
+
+/// The host resolves paths in its own folder, so it gets absolute ones.
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+std::string short_digest(const json::object& document) { return text_of(document, "digest").substr(0, 12); }
+
+/// Milliseconds with one decimal.
+std::string ms_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1)
+       << (value != nullptr && value->is_number() ? value->to_number<double>() : 0.0);
+  return text.str();
+}
+
+std::string span_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  const double ms = value != nullptr && value->is_number() ? value->to_number<double>() : 0.0;
+  return short_duration(std::chrono::milliseconds(std::llround(ms)));
+}
+
+void print_swap(std::ostream& out, const json::object& swap) {
+  const auto side = [](const json::object& version) {
+    return text_of(version, "version") + " (" + short_digest(version) + ", generation " +
+           std::to_string(number_of(version, "generation")) + ")";
+  };
+  out << text_of(swap, "slot") << ": " << side(object_of(swap, "from")) << " => " << side(object_of(swap, "to"))
+      << '\n';
+  for (const json::value& value : array_of(swap, "phases")) {
+    const json::object& phase = as_object(value);
+    out << "  " << text_of(phase, "phase") << "  " << ms_of(phase, "ms") << " ms\n";
+  }
+  if (const auto moved = number_of(swap, "connections_moved"), lost = number_of(swap, "connections_lost");
+      moved + lost > 0)
+    out << "  " << moved << " connections moved, " << lost << " lost\n";
+  out << "swap completed in " << ms_of(swap, "total_ms") << " ms, pause " << ms_of(swap, "pause_ms")
+      << " ms, old image "
+      << (flag_of(swap, "unmapped") ? "unmapped" : "still mapped ('flynn plugin list' shows zombies)") << '\n';
+}
+
+Status add_span(const Arguments& arguments, const char* option, const char* member, json::object& params) {
+  if (!arguments.has(option)) return Done{};
+  const auto span = parse_duration(arguments.value(option));
+  if (!span)
+    return usage_error("--" + std::string(option) + " \"" + arguments.value(option) +
+                       "\": expected a time like 60s, 500ms or 2m");
+  params[member] = span->count();
+  return Done{};
+}
+
+// "5%", "0.5%" or "5".
+Status add_canary(const Arguments& arguments, json::object& params) {
+  if (!arguments.has("canary")) {
+    if (arguments.has("canary-for")) return usage_error("--canary-for needs --canary PERCENT");
+    return Done{};
+  }
+  const std::string text = arguments.value("canary");
+  std::istringstream stream(text);
+  double percent = 0;
+  std::string rest;
+  stream >> percent;
+  std::getline(stream, rest);
+  const auto permille = std::llround(percent * 10);
+  if (text.empty() || (!rest.empty() && rest != "%") || permille < 1 || permille > 999)
+    return usage_error("--canary \"" + text + "\": expected a share from 0.1% to 99.9%");
+  params["canary_permille"] = permille;
+  return add_span(arguments, "canary-for", "canary_for_ms", params);
+}
+
+Result<json::object> params_of(const Arguments& arguments) {
+  json::object params{{"slot", arguments.at(0)}, {"path", absolute(arguments.at(1))}};
+  if (arguments.has("drain")) {
+    // Milliseconds without a unit, as ever.
+    const std::string text = arguments.value("drain");
+    const bool plain = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    const auto span = parse_duration(plain ? text + "ms" : text);
+    if (!span) return usage_error("--drain \"" + text + "\": expected milliseconds, or a time like 30s");
+    params["drain_ms"] = span->count();
+  }
+  if (auto added = add_span(arguments, "probation", "probation_ms", params); !added) return added.error();
+  if (auto added = add_canary(arguments, params); !added) return added.error();
+  if (auto added = add_lock_wait(arguments, params); !added) return added.error();
+  return params;
+}
+
+int report(Session& session, const Error& error) {
+  session.err() << error.what << '\n';
+  if (!error.next.empty()) session.err() << error.next << '\n';
+  return kRefused;
+}
+
+// 255 also when there is no plan: a script must not take that for "changes".
+int plan(Session& session, const Arguments& arguments, const json::object& params) {
+  const auto answer = admin_request(admin_socket_path(), "plugin.plan", params);
+  if (!answer) return report(session, answer.error());
+  const json::object& document = as_object(*answer);
+  if (arguments.has("json"))
+    session.out() << json::serialize(document) << '\n';
+  else
+    print_plan(session.out(), document);
+  const std::string verdict = text_of(document, "verdict");
+  if (verdict == "no_change") return kNoChange;
+  if (verdict == "changes") return kChanges;
+  if (!arguments.has("json"))
+    for (const json::value& reason : array_of(document, "reasons"))
+      session.err() << "refused: " << (reason.is_string() ? std::string_view(reason.get_string()) : "") << '\n';
+  return kRefused;
+}
+
+}  // namespace
+
+const std::vector<Option>& swap_options() {
+  static const std::vector<Option> options{
+      {0, "plan", "", "show what would happen and do nothing; exit 0: no change, 1: changes, 255: refused"},
+      {'d', "drain", "ms", "how long the old one may finish what it has in flight"},
+      {0, "canary", "percent", "first give the new one this share of calls and connections, as 5%"},
+      {0, "canary-for", "time", "how long, as 60s"},
+      {0, "probation", "time", "how long the old one waits to come back if the new one is worse, as 60s"},
+      kLockWait,
+      {0, "json", "", "as JSON"}};
+  return options;
+}
+
+Progress progress_to(Session& session) {
+  if (!is_terminal(2)) return {};
+  return [&session](const json::object& line) {
+    session.err() << "  " << text_of(line, "phase") << "  " << ms_of(line, "elapsed_ms") << " ms\n" << std::flush;
+  };
+}
+
+Status add_lock_wait(const Arguments& arguments, json::object& params) {
+  return add_span(arguments, "lock-wait", "lock_wait_ms", params);
+}
+
+Result<int> swap_plugin(Session& session, const Arguments& arguments) {
+  const auto params = params_of(arguments);
+  if (!params) {
+    if (arguments.has("plan")) return report(session, params.error());
+    return params.error();
+  }
+  if (arguments.has("plan")) return plan(session, arguments, *params);
+  const auto answer = admin_request(admin_socket_path(), "plugin.swap", *params, progress_to(session));
+  if (!answer) return answer.error().advise("The old version serves on. 'flynn plugin history' has the record.");
+  if (arguments.has("json")) {
+    session.out() << json::serialize(*answer) << '\n';
+    return 0;
+  }
+  print_swap(session.out(), as_object(*answer));
+  return 0;
+}
+
+Result<int> roll_back_plugin(Session& session, const Arguments& arguments) {
+  json::object params{{"slot", arguments.at(0)}};
+  if (auto added = add_lock_wait(arguments, params); !added) return added.error();
+  const auto answer = admin_request(admin_socket_path(), "plugin.rollback", params, progress_to(session));
+  if (!answer) return answer.error().advise("The present version serves on. 'flynn plugin history' has the record.");
+  print_swap(session.out(), as_object(*answer));
+  return 0;
+}
+
+Result<int> watch_plugins(Session& session, const Arguments& arguments) {
+  const bool as_json = arguments.has("json");
+  const Progress show = [&](const json::object& line) {
+    if (as_json) {
+      session.out() << json::serialize(line) << '\n' << std::flush;
+      return;
+    }
+    session.out() << text_of(line, "slot") << "  " << text_of(line, "action") << ' ' << number_of(line, "change")
+                  << " by " << text_of(line, "who") << "  ";
+    if (const std::string outcome = text_of(line, "outcome"); !outcome.empty())
+      session.out() << outcome << " after " << span_of(line, "elapsed_ms");
+    else
+      session.out() << text_of(line, "phase") << "  " << span_of(line, "phase_ms")
+                    << (line.contains("deadline_ms") ? " of " + span_of(line, "deadline_ms") : "");
+    session.out() << '\n' << std::flush;
+  };
+  const auto params = arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}};
+  const auto answer = admin_request(admin_socket_path(), "plugin.watch", params, show);
+  if (!answer) return answer.error();
+  session.err() << text_of(as_object(*answer), "ended") << '\n';
+  return 0;
+}
+
+}  // namespace flynn::cli
