@@ -50,11 +50,18 @@ Result<ActiveRecord> ActiveRecord::load(std::filesystem::path file) {
   for (const auto& [name, value] : *slots) {
     const auto* entry = value.if_object();
     if (entry == nullptr) continue;
-    record.slots_[std::string(name)] = {version_of(*entry, "current"),       version_of(*entry, "previous"),
-                                        version_of(*entry, "pending"),       string_or(*entry, "configured_digest"),
-                                        int_or(*entry, "last_generation"),   times_of(*entry, "crashes"),
-                                        string_or(*entry, "crashed_digest"), string_or(*entry, "quarantined_digest"),
-                                        string_or(*entry, "quarantined")};
+    auto& slot = record.slots_[std::string(name)];
+    slot.current = version_of(*entry, "current");
+    slot.previous = version_of(*entry, "previous");
+    slot.pending = version_of(*entry, "pending");
+    slot.configured_digest = string_or(*entry, "configured_digest");
+    slot.last_generation = int_or(*entry, "last_generation");
+    slot.crashes = times_of(*entry, "crashes");
+    slot.crashed_digest = string_or(*entry, "crashed_digest");
+    slot.quarantined_digest = string_or(*entry, "quarantined_digest");
+    slot.quarantined = string_or(*entry, "quarantined");
+    slot.config = string_or(*entry, "config");
+    slot.configured_config_digest = string_or(*entry, "configured_config_digest");
   }
   return record;
 }
@@ -62,12 +69,17 @@ Result<ActiveRecord> ActiveRecord::load(std::filesystem::path file) {
 Result<void> ActiveRecord::save() const {
   json::object slots;
   for (const auto& [name, slot] : slots_)
-    slots[name] = {
-        {"current", to_json(slot.current)},        {"previous", to_json(slot.previous)},
-        {"pending", to_json(slot.pending)},        {"configured_digest", slot.configured_digest},
-        {"last_generation", slot.last_generation}, {"crashes", json::array(slot.crashes.begin(), slot.crashes.end())},
-        {"crashed_digest", slot.crashed_digest},   {"quarantined_digest", slot.quarantined_digest},
-        {"quarantined", slot.quarantined}};
+    slots[name] = {{"current", to_json(slot.current)},
+                   {"previous", to_json(slot.previous)},
+                   {"pending", to_json(slot.pending)},
+                   {"configured_digest", slot.configured_digest},
+                   {"last_generation", slot.last_generation},
+                   {"crashes", json::array(slot.crashes.begin(), slot.crashes.end())},
+                   {"crashed_digest", slot.crashed_digest},
+                   {"quarantined_digest", slot.quarantined_digest},
+                   {"quarantined", slot.quarantined},
+                   {"config", slot.config},
+                   {"configured_config_digest", slot.configured_config_digest}};
   const std::string text = json::serialize(json::object{{"v", 1}, {"slots", slots}}) + "\n";
   const auto temporary = file_.string() + ".new";
   const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));

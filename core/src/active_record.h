@@ -28,6 +28,10 @@ struct SlotRecord {
   std::string crashed_digest;
   /// Set: it crashed too often and had no version to go back to. Why, and the digest that lifts it by changing.
   std::string quarantined_digest, quarantined;
+
+  /// Configuration (JSON) set at run time, and the digest of the file's at that moment: when the file's changes, it
+  /// wins again.
+  std::string config, configured_config_digest;
 };
 
 /// Thread: one at a time (the node's lifecycle lock).

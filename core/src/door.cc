@@ -20,8 +20,18 @@ void Door::announce(Slot& slot, const std::vector<InterfaceId>& provides) {
   for (const auto& interface : provides) {
     auto& provider = (*next)[major_id(interface)];
     // The first slot that was announced keeps an interface; a second provider is reached once the first is gone.
+    if (provider.built_in != nullptr) continue;
     if (provider.slot == nullptr || provider.slot == &slot) provider = {&slot, interface};
   }
+  table_.store(next.get(), std::memory_order_release);
+  tables_.push_back(std::move(next));
+}
+
+void Door::announce(BuiltIn& built_in, const InterfaceId& provides) {
+  const std::lock_guard lock(changing_);
+  const auto* old = table_.load();
+  auto next = old == nullptr ? std::make_unique<Table>() : std::make_unique<Table>(*old);
+  (*next)[major_id(provides)] = {nullptr, provides, &built_in};
   table_.store(next.get(), std::memory_order_release);
   tables_.push_back(std::move(next));
 }
@@ -30,14 +40,17 @@ bool Door::provides(const InterfaceId& wanted) const {
   const auto* table = table_.load(std::memory_order_acquire);
   if (table == nullptr) return false;
   const auto found = table->find(major_id(wanted));
-  return found != table->end() && found->second.interface.satisfies(wanted) && found->second.slot->current() != nullptr;
+  if (found == table->end() || !found->second.interface.satisfies(wanted)) return false;
+  return found->second.built_in != nullptr || found->second.slot->current() != nullptr;
 }
 
 std::vector<PlanInput::Provider> Door::providers() const {
   std::vector<PlanInput::Provider> all;
   if (const auto* table = table_.load(std::memory_order_acquire); table != nullptr)
     for (const auto& [id, provider] : *table)
-      all.push_back({provider.interface, provider.slot->name(), provider.slot->current() != nullptr});
+      all.push_back(provider.built_in != nullptr ? PlanInput::Provider{provider.interface, "the core", true}
+                                                 : PlanInput::Provider{provider.interface, provider.slot->name(),
+                                                                       provider.slot->current() != nullptr});
   return all;
 }
 
@@ -46,7 +59,8 @@ flynn_status Door::pass(flynn_call call, flynn_reply* reply) {
   const auto* table = table_.load(std::memory_order_acquire);
   if (table != nullptr)
     if (const auto found = table->find(view(call.interface)); found != table->end())
-      return found->second.slot->pass(call, reply);
+      return found->second.built_in != nullptr ? found->second.built_in->handle(call, reply)
+                                               : found->second.slot->pass(call, reply);
   const std::string message =
       "no plugin provides " + std::string(view(call.interface)) + " (flynn plugin list shows what each provides)";
   reply->set_error(reply, FLYNN_E_UNAVAILABLE, flynn_bytes{message.data(), message.size()}, flynn_bytes{nullptr, 0});

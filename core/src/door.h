@@ -16,11 +16,20 @@ namespace flynn::core {
 
 inline constexpr std::chrono::seconds kCallTimeoutDefault{30};
 
+/// A provider that is part of the core, such as flynn.node/1. Thread: [any].
+class BuiltIn {
+ public:
+  virtual ~BuiltIn() = default;
+  virtual flynn_status handle(const flynn_call& call, flynn_reply* reply) noexcept = 0;
+};
+
 /// Thread: pass and call [any]; announce [control].
 class Door {
  public:
   /// `slot` provides these from now on, beside what others do. Borrows the slot for the door's life.
   void announce(Slot& slot, const std::vector<InterfaceId>& provides);
+  /// The core provides this itself; no slot can take it over. Borrows `provider` for the door's life.
+  void announce(BuiltIn& provider, const InterfaceId& provides);
   /// A call whose caller is already filled in and allowed. Deadline 30 s when it has none.
   flynn_status pass(flynn_call call, flynn_reply* reply);
   /// As the operator, who may call everything.
@@ -34,6 +43,7 @@ class Door {
   struct Provider {
     Slot* slot;
     InterfaceId interface;
+    BuiltIn* built_in = nullptr;  // instead of a slot
   };
   using Table = std::map<std::string, Provider, std::less<>>;  // "flynn.store/1" -> provider
 

@@ -95,7 +95,7 @@ std::int64_t Generation::thread_count() const {
 
 bool Generation::may_call(std::string_view interface) const {
   const auto wanted = InterfaceId::parse(interface);
-  if (!wanted) return false;
+  if (!wanted || (wanted->name == "flynn.node" && !facts_.manifest.operates)) return false;
   for (const auto* list : {&facts_.manifest.requires_, &facts_.manifest.optional})
     for (const auto& entry : *list)
       if (entry.same_major(*wanted)) return true;

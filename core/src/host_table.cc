@@ -60,6 +60,9 @@ flynn_status Generation::HostTable::call(const flynn_host* host, const flynn_cal
   if (!allowed)
     return refuse(reply, Code::permission_denied,
                   me.facts_.slot + " may not call " + std::string(interface) + ": its manifest does not require it");
+  if (interface == "flynn.node/1" && !me.facts_.manifest.operates)
+    return refuse(reply, Code::permission_denied,
+                  me.facts_.slot + " may not call flynn.node/1: its manifest lacks the capability \"operate\"");
   flynn_call passed{};
   std::memcpy(&passed, call, std::min<std::size_t>(call->struct_size, sizeof passed));
   passed.struct_size = sizeof passed;

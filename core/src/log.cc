@@ -20,6 +20,12 @@ spdlog::level::level_enum level_of(int level) {
   return level == FLYNN_LOG_WARN ? spdlog::level::warn : spdlog::level::err;
 }
 
+std::string_view name_of(int level) {
+  if (level <= FLYNN_LOG_DEBUG) return "debug";
+  if (level == FLYNN_LOG_INFO) return "info";
+  return level == FLYNN_LOG_WARN ? "warn" : "error";
+}
+
 /// A value that stands on one line and can be read back: quoted when it has to be. Plugins are hostile here: a line
 /// feed in a value would forge a line.
 void append_value(std::string& line, std::string_view value) {
@@ -73,6 +79,7 @@ void EventLog::line(int level, std::string_view slot, std::string_view event, co
   append_value(text, event);
   if (!slot.empty()) append_field(text, "slot", slot);
   text += fields;
+  recent_.add(slot, name_of(level), text);
   logger_->spd->log(level_of(level), spdlog::string_view_t(text.data(), text.size()));
 }
 

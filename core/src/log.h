@@ -10,6 +10,7 @@
 
 #include "flynn/plugin.h"
 #include "flynn/sdk/result.h"
+#include "recent_lines.h"
 
 namespace flynn::core {
 
@@ -31,12 +32,14 @@ class EventLog {
   void write(int level, std::string_view slot, std::string_view event, LogFields fields);
   /// A plugin's line: `fields_json` is an object or empty; anything else becomes the field `text`.
   void write_json(int level, std::string_view slot, std::string_view event, std::string_view fields_json);
+  const RecentLines& recent() const { return recent_; }
 
  private:
   struct Logger;
   explicit EventLog(std::unique_ptr<Logger> logger);
   void line(int level, std::string_view slot, std::string_view event, const std::string& fields);
   std::unique_ptr<Logger> logger_;
+  RecentLines recent_;
 };
 
 }  // namespace flynn::core

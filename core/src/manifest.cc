@@ -83,6 +83,7 @@ Result<void> read_lists(const json::object& document, Manifest& manifest) {
   for (const auto& capability : *capabilities) {
     constexpr std::string_view kListen = "listen:";
     if (capability.starts_with(kListen)) manifest.listeners.push_back(capability.substr(kListen.size()));
+    if (capability == "operate") manifest.operates = true;
   }
   return {};
 }

@@ -8,6 +8,8 @@
 
 #include "config_schema.h"
 #include "forever.h"
+#include "node_interface.h"
+#include "runtime_config.h"
 
 namespace flynn::core {
 namespace {
@@ -22,7 +24,8 @@ Node::Node(NodeConfig config, Listeners listeners, EventLog& log)
       listeners_(std::move(listeners)),
       log_(log),
       services_{door_, listeners_, log_, config_.node, config_.data_dir, config_.run_dir},
-      started_at_(now_rfc3339()) {
+      started_at_(now_rfc3339()),
+      interface_(std::make_unique<NodeInterface>(*this, log_)) {
   // Here and not at boot: the admin socket answers already while that runs, and a node without slots would look
   // healthy.
   for (const auto& plugin : config_.plugins) {
@@ -46,13 +49,21 @@ void Node::set_status(SlotPlan& entry, std::string state, std::string reason) {
   if (entry.status.state != state)
     log_.write(state == "up" || state == "stopped" || state == "starting" ? FLYNN_LOG_INFO : FLYNN_LOG_WARN,
                entry.config.slot, "plugin_" + state, {{"version", entry.manifest.version}, {"reason", reason}});
+  const bool news = entry.status.state != state || entry.status.reason != reason;
   entry.status = {std::move(state), std::move(reason)};
+  if (news) touched();
 }
 
 Result<void> Node::read_manifest(SlotPlan& entry) {
   auto manifest = verify_plugin(boot_file(entry));
   if (!manifest) return manifest.error();
   auto judged = apply_config_schema(manifest->config_schema, entry.config.config_json);
+  if (!judged && entry.config.config_json != entry.file_config) {
+    // Set for another version than this one: the file's configuration is what was written for it.
+    log_.write(FLYNN_LOG_WARN, entry.config.slot, "runtime_config_set_aside", {{"error", judged.error().message}});
+    entry.config.config_json = entry.file_config;
+    judged = apply_config_schema(manifest->config_schema, entry.config.config_json);
+  }
   if (!judged) return judged.error().context(config_.file.string() + ": [plugins." + entry.config.slot + ".config]");
   entry.manifest = std::move(*manifest);
   entry.config_json = std::move(*judged);
@@ -85,11 +96,18 @@ Result<void> Node::boot() {
   if (!history_) history_ = AuditLog::own(audit_file_of(config_.data_dir), config_.node, log_);
   if (!prepare_hazards()) log_.warn("membarrier_refused", {{"effect", "each call pays a full fence"}});
   for (auto& entry : plans_) {
+    {
+      const std::lock_guard lock(mutex_);
+      entry->file_config = entry->config.config_json;
+      entry->config.config_json = config_at_boot(record_.slot(entry->config.slot), entry->file_config);
+    }
     settle_record(*entry);
     record_.forget_other_files(entry->config.slot, images_of(entry->config.slot));
     if (auto read = read_manifest(*entry); !read) set_status(*entry, "failed", read.error().message);
   }
   if (auto saved = record_.save(); !saved) return saved.error();
+  interface_->start();
+  door_.announce(*interface_, NodeInterface::id());
   for (auto* entry : start_order()) try_to_start(*entry);
   {
     const std::lock_guard lock(mutex_);
@@ -261,6 +279,7 @@ void Node::take_down(SlotPlan& entry) {
 
 void Node::shut_down() {
   stopping_ = true;
+  if (interface_) interface_->stop();
   auto order = start_order();
   std::reverse(order.begin(), order.end());
   for (auto* entry : order) take_down(*entry);

@@ -29,12 +29,16 @@ struct SlotStatus {
   std::string reason;             // why it is not up
 };
 
+class NodeInterface;
+
 struct SlotPlan {
   PluginConfig config;
+  std::string file_config;  // config.config_json as the file has it
   std::unique_ptr<Slot> slot;
   Manifest manifest;
   std::string config_json;  // judged, defaults filled in
   SlotStatus status;        // under Node::mutex_
+  bool settled = true;      // false from a swap's start until its probation has passed; under Node::mutex_
   std::vector<std::string> zombies;
   std::chrono::milliseconds retry_wait{0};
   std::atomic<std::chrono::steady_clock::time_point> retry_at{};
@@ -76,13 +80,26 @@ class Node {
   /// Starts what is not running: failed, or crashed too often. Its state then; an error says why it is not up.
   Result<std::string> start_plugin(const std::string& slot);
   /// True: in force at once; false: by a swap of the same version.
-  Result<bool> configure(const std::string& slot, const std::string& config_json, const SwapOptions& options = {});
+  Result<bool> configure(const std::string& slot, const std::string& config_json, const SwapOptions& options = {},
+                         const SwapProgress& progress = {});
   /// What that swap would do; changes nothing. The document is described in docs/decisions/0008-plan-is-the-judge.md.
   Result<json::object> plan_swap(const std::string& slot, const std::filesystem::path& file,
                                  const SwapOptions& options);
   /// What runs now, for watchers.
   ChangeBoard& changes() { return changes_; }
   bool has_slot(const std::string& name) { return plan(name) != nullptr; }
+
+  /// What flynn.node/1 tells of a slot: version, configuration without its secrets, versions kept.
+  Result<json::object> plugin_facts(const std::string& slot);
+  json::array plugin_facts();
+  /// A whole configuration of `wanted`: secrets that it does not name are those in force. Judged by the schema in
+  /// force.
+  Result<std::string> completed_config(const std::string& slot, const json::object& wanted);
+  /// invalid_argument names the key at fault.
+  Result<void> judge_config(const std::string& slot, const std::string& config_json);
+  Result<std::string> effective_config(const std::string& slot);
+  /// The file of a version that can be swapped in without giving a path.
+  Result<std::filesystem::path> kept_version(const std::string& slot, const std::string& digest);
 
   json::object list();
   Result<json::object> inspect(const std::string& slot);
@@ -123,6 +140,14 @@ class Node {
   void record_commit(SlotPlan& entry, const RecordedVersion& next);
   void note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from);
   json::object describe(const SlotPlan& entry) const;
+  json::object slot_facts(SlotPlan& entry);
+  json::array kept_versions(SlotPlan& entry);
+  Result<SlotPlan*> known(const std::string& slot);
+  /// Makes the configuration that is in force durable.
+  void record_config(SlotPlan& entry);
+  void set_settled(SlotPlan& entry, bool settled);
+  /// Something that flynn.node/1 tells of may have changed.
+  void touched();
   std::filesystem::path images_of(const std::string& slot) const { return config_.data_dir / "core" / "images" / slot; }
 
   NodeConfig config_;
@@ -139,6 +164,7 @@ class Node {
   std::string started_at_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> booted_{false};
+  std::unique_ptr<NodeInterface> interface_;
 };
 
 }  // namespace flynn::core

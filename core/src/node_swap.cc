@@ -16,6 +16,18 @@ RecordedVersion recorded(const Generation& generation) {
   return {generation.file().path.string(), generation.facts().manifest.version, generation.file().digest};
 }
 
+// While it lives, what runs in a slot is not yet what is in force.
+class Unsettled {
+ public:
+  explicit Unsettled(std::function<void(bool settled)> set) : set_(std::move(set)) { set_(false); }
+  ~Unsettled() { set_(true); }
+  Unsettled(const Unsettled&) = delete;
+  Unsettled& operator=(const Unsettled&) = delete;
+
+ private:
+  std::function<void(bool)> set_;
+};
+
 void note_report(json::object& note, const SwapReport& report) {
   json::object phases;
   for (const auto& phase : report.phases) phases[phase.name] = phase.ms;
@@ -49,6 +61,7 @@ void Node::record_commit(SlotPlan& entry, const RecordedVersion& next) {
   if (saved) saved = record_.save();
   if (!saved) log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
   record_.forget_other_files(entry.config.slot, images_of(entry.config.slot));
+  touched();
 }
 
 void Node::note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from) {
@@ -67,8 +80,10 @@ Result<std::unique_ptr<SlotChange>> Node::begin_change(SlotPlan& entry, const st
 
 Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
                                   const std::string& why, SlotChange& change, const SwapProgress& progress) {
+  std::function<void()> in_force;  // once probation has passed: what is left is the end of the old one
   const auto enter = [&](const std::string& phase, std::chrono::milliseconds limit) {
     change.enter(phase, limit);
+    if (phase == "drain" && in_force) in_force();
     if (progress) progress(phase, change.elapsed_ms());
   };
   options = filled_in(std::move(options));
@@ -97,6 +112,15 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
     (*next)->retire(Deadline::after(config_.core.stop));
     return configured.error();
   }
+  in_force = [&] {
+    {
+      const std::lock_guard lock(mutex_);
+      entry.manifest = judged.manifest;
+      entry.config_json = judged.config;
+    }
+    set_settled(entry, true);
+  };
+  const Unsettled unsettled([&](bool settled) { set_settled(entry, settled); });
   Generation* fresh = next->get();
   Swap swap(*entry.slot, config_.core, options, log_,
             {enter, [&, fresh] { return record_pending(entry, *fresh); }, [this] { return stopping_.load(); }});
@@ -111,9 +135,8 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   }
   {
     const std::lock_guard lock(mutex_);
-    record_.slot(entry.config.slot).previous = old_version;
-    entry.manifest = judged.manifest;
-    entry.config_json = judged.config;
+    // A swap of the same version changes its configuration: the version to go back to stays.
+    if (old_version.digest != next_version.digest) record_.slot(entry.config.slot).previous = old_version;
     entry.note.clear();
   }
   record_commit(entry, next_version);
@@ -181,7 +204,8 @@ Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress&
   return swap(slot, file, options, progress);
 }
 
-Result<bool> Node::configure(const std::string& slot, const std::string& config_json, const SwapOptions& options) {
+Result<bool> Node::configure(const std::string& slot, const std::string& config_json, const SwapOptions& options,
+                             const SwapProgress& progress) {
   auto* entry = plan(slot);
   if (entry == nullptr)
     return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
@@ -199,7 +223,7 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
   };
   const auto before = remember(config_json);
   if (!applied) {
-    auto swapped = replace(*entry, current->file().path, options, "configure", **change, {});
+    auto swapped = replace(*entry, current->file().path, options, "configure", **change, progress);
     if (!swapped) {
       remember(before);
       return swapped.error();
@@ -208,6 +232,7 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
     const std::lock_guard state(mutex_);
     entry->config_json = *judged;
   }
+  record_config(*entry);
   json::object note{{"slot", slot}, {"action", "configure"}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
   note["config_sha256"] = sha256_hex(config_json);  // never the values: some are secrets

@@ -52,6 +52,11 @@ void ZooNode::reboot() {
   if (auto booted = node_->boot(); !booted) std::fprintf(stderr, "boot: %s\n", booted.error().message.c_str());
 }
 
+void ZooNode::set_file_config(const std::string& slot, const std::string& config_json) {
+  for (auto& plugin : config_.plugins)
+    if (plugin.slot == slot) plugin.config_json = config_json;
+}
+
 Result<SwapOutcome> ZooNode::swap(const std::string& animal, const std::string& slot) {
   return node_->swap(slot, zoo_file(animal), std::chrono::milliseconds(0), {});
 }

@@ -22,6 +22,8 @@ class ZooNode {
 
   /// Ends the node and starts another on the same folders.
   void reboot();
+  /// What the node's file says of the slot from the next reboot on.
+  void set_file_config(const std::string& slot, const std::string& config_json);
   Node& node() { return *node_; }
   Result<SwapOutcome> swap(const std::string& animal, const std::string& slot = "cage");
   Result<SwapOutcome> swap(const std::string& animal, const SwapOptions& options, const std::string& slot = "cage");

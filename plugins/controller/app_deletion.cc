@@ -7,6 +7,7 @@
 #include "http_routes.h"
 #include "providers.h"
 #include "releases.h"
+#include "system_apps.h"
 
 namespace flynn::controller {
 namespace {
@@ -103,6 +104,7 @@ Outcome<HttpResponse> delete_app(Context& context, const HttpRequest&, const Par
   if (text_of(object_of(app->value, "meta"), "flynn-system-critical") == "true") {
     return validation("", "a critical system app can't be deleted");
   }
+  if (Verdict bad = refuse_deletion_of_plugin(context, app->value)) return *bad;
   if (flag_of(app->value, "_deleting")) return empty_answer();
   json::object marked = app->value;
   marked["_deleting"] = true;

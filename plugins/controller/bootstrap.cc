@@ -9,6 +9,7 @@
 
 #include "apps.h"
 #include "http_routes.h"
+#include "system_apps.h"
 
 namespace flynn::controller {
 namespace {
@@ -82,26 +83,11 @@ Verdict write_config(Context& context, const json::object& stacks) {
 }
 
 Verdict create_system_app(Context& context) {
-  auto app = find_app(context, "controller");
-  if (!app && app.error().status != 404) return app.error();
-  std::string id;
-  if (app) {
-    id = text_of(app->value, "id");
-  } else {
-    id = new_uuid();
-    std::string now = now_text();
-    json::object made{{"id", id},
-                      {"name", "controller"},
-                      {"meta", {{"flynn-system-app", "true"}, {"flynn-system-critical", "true"}}},
-                      {"strategy", "all-at-once"},
-                      {"deploy_timeout", 120},
-                      {"created_at", now},
-                      {"updated_at", now}};
-    if (Verdict bad = store_new_app(context, made)) return bad;
-  }
+  auto app = system_app(context, context.settings.slot);
+  if (!app) return app.error();
   json::object route{
       {"domain", "controller." + context.settings.domain}, {"service", "controller"}, {"drain_backends", false}};
-  auto added = add_http_route(context, id, route);
+  auto added = add_http_route(context, text_of(app->value, "id"), route);
   if (!added && added.error().status != 409) return added.error();
   return std::nullopt;
 }

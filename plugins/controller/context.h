@@ -43,6 +43,8 @@ struct Context {
   EventHub hub;
   /// Runs `task` later, in order, off the request's thread. Set before the first request.
   std::function<void(std::string what, std::function<void()> task)> later;
+  /// A deployment of a system app was written. Set before the first request.
+  std::function<void()> plugins_changed = [] {};
   /// The instance is being stopped: leave unfinished work to the next one.
   std::atomic<bool> stopping{false};
   /// Deployments or scale requests have changed in the store.

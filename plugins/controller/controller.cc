@@ -25,7 +25,9 @@ Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions 
                    {[this](const RangeResult& all) { context_.jobs.replace(all.kvs); },
                     [this](std::int64_t, const std::vector<StoreEvent>& events) { context_.jobs.apply(events); }}),
       tasks_(log),
-      reconciler_(context_) {
+      reconciler_(context_),
+      system_apps_(context_) {
+  context_.plugins_changed = [this] { system_apps_.wake(); };
   context_.later = [this](std::string what, std::function<void()> task) {
     tasks_.add(std::move(what), std::move(task));
   };
@@ -46,6 +48,7 @@ Result<void> Controller::activate(UniqueFd listening) {
   tasks_.start();
   tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });
   reconciler_.start([this] { tick(); });
+  system_apps_.start();
   std::string problem = listener_.start(std::move(listening));
   if (!problem.empty()) return Error{Code::internal, problem};
   listener_.resume();
@@ -55,6 +58,7 @@ Result<void> Controller::activate(UniqueFd listening) {
 void Controller::quiesce() {
   context_.stopping = true;
   listener_.quiesce();
+  system_apps_.stop();
   reconciler_.stop();
   tasks_.stop();
 }

@@ -10,6 +10,7 @@
 #include "http_listener.h"
 #include "reconciler.h"
 #include "stream_pump.h"
+#include "system_app_mirror.h"
 #include "task_queue.h"
 
 namespace flynn::controller {
@@ -44,6 +45,7 @@ class Controller {
   StoreMirror jobs_mirror_;
   TaskQueue tasks_;
   Reconciler reconciler_;
+  SystemAppMirror system_apps_;
   std::string lease_;  // of the registration; the reconciler's thread only
   std::atomic<bool> bootstrapped_{false}, bootstrapping_{false};
 };

@@ -2,6 +2,8 @@
 
 #include "formations.h"
 #include "releases.h"
+#include "system_apps.h"
+#include "system_deployments.h"
 
 namespace flynn::controller {
 namespace {
@@ -56,6 +58,7 @@ Outcome<HttpResponse> create_deployment(Context& context, const HttpRequest& req
   auto release = find_release(context, text_of(*asked, "id"));
   if (!release && release.error().status != 404) return release.error();
   if (!release) return validation("", "could not find release with ID " + text_of(*asked, "id"));
+  if (!plugin_slot(app->value).empty()) return deploy_plugin(context, *app, *release);
   auto formation = current_formation(context, app->value);
   if (!formation) return formation.error();
 

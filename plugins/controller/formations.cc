@@ -1,5 +1,6 @@
 #include "formations.h"
 
+#include "system_apps.h"
 #include "validation.h"
 
 namespace flynn::controller {
@@ -121,6 +122,7 @@ Outcome<FormationPlace> find_formation(Context& context, const std::string& app,
 }
 
 Verdict check_formation(const FormationPlace& place, const json::object& processes) {
+  if (Verdict bad = refuse_for_plugin(place.app.value, "it runs once and can't be scaled")) return bad;
   if (Verdict bad = check_counts("processes", processes)) return bad;
   std::string unknown = unknown_types(processes, object_of(place.release.value, "processes"));
   if (!unknown.empty()) {

@@ -1,6 +1,7 @@
 /// Jobs: what runs, one-off runs, kill, attach.
 #include "context.h"
 #include "releases.h"
+#include "system_apps.h"
 #include "validation.h"
 
 namespace flynn::controller {
@@ -22,6 +23,11 @@ ApiError scheduler_error(const Error& error, const char* doing) {
 Outcome<HttpResponse> list_jobs(Context& context, const HttpRequest&, const Params& params) {
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
+  if (!plugin_slot(app->value).empty()) {
+    auto jobs = jobs_of_plugin(context, app->value);
+    if (!jobs) return jobs.error();
+    return json_answer(*jobs);
+  }
   json::array out;
   for (json::object& job : context.jobs.of_app(text_of(app->value, "id"))) out.push_back(std::move(job));
   return json_answer(out);
@@ -48,6 +54,10 @@ Outcome<HttpResponse> get_job(Context& context, const HttpRequest&, const Params
 }
 
 Outcome<HttpResponse> kill_job(Context& context, const HttpRequest&, const Params& params) {
+  auto app = find_app(context, params[0]);
+  if (!app) return app.error();
+  if (Verdict bad = refuse_for_plugin(app->value, "it can be replaced (flynn plugin swap), but not killed"))
+    return *bad;
   auto status = find_job(context, params);
   if (!status) return status.error();
   if (text_of(*status, "state") == "down") return validation("", "the job has already ended");

@@ -3,6 +3,7 @@
 
 #include "context.h"
 #include "log_lines.h"
+#include "system_apps.h"
 
 namespace flynn::controller {
 namespace {
@@ -34,6 +35,10 @@ Outcome<HttpResponse> get_log(Context& context, const HttpRequest& request, cons
   if (!app) return app.error();
   auto read = read_request(request, text_of(app->value, "id"));
   if (!read) return read.error();
+  if (!plugin_slot(app->value).empty()) {
+    if (flag_of(*read, "follow")) return validation("follow", "is not possible for a plugin; the host's own log is");
+    return log_of_plugin(context, app->value, number_of(*read, "lines", -1));
+  }
   if (!request.streams) return ApiError{501, "unimplemented", "logs are streams: they need HTTP", nullptr, false};
   auto reply = context.door.call("flynn.logs/1", "Read", *read);
   if (!reply) return unknown_error("read the log: " + reply.error().message, reply.error().code == Code::unavailable);

@@ -158,7 +158,10 @@ bool Reconciler::reload_work() {
   }
   deployments_.clear();
   scales_.clear();
-  for (const Kv& kv : *deploying) deployments_[text_of(kv.value, "app")] = text_of(kv.value, "deployment");
+  for (const Kv& kv : *deploying) {
+    if (!text_of(kv.value, "plugin").empty()) continue;  // SystemAppMirror's
+    deployments_[text_of(kv.value, "app")] = text_of(kv.value, "deployment");
+  }
   for (Kv& kv : *scaling) scales_[kv.key] = std::move(kv.value);
   deployments_running_ = deployments_.size();
   return true;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "system_apps.h"
+#include "system_releases.h"
 #include "validation.h"
 
 namespace flynn::controller {
@@ -42,10 +44,12 @@ Outcome<HttpResponse> create_release(Context& context, const HttpRequest& reques
   auto asked = body_of(request);
   if (!asked) return asked.error();
   std::string app_id;
+  json::object owner;
   if (std::string reference = text_of(*asked, "app_id"); !reference.empty()) {
     auto app = find_app(context, reference);
     if (!app) return app.error().status == 404 ? validation("app_id", "names no app") : app.error();
     app_id = text_of(app->value, "id");
+    owner = app->value;
   }
   auto release = new_release(context, *asked, app_id);
   if (!release) return release.error();
@@ -53,6 +57,9 @@ Outcome<HttpResponse> create_release(Context& context, const HttpRequest& reques
   auto artifacts = read_all(context, "artifacts/", wanted);
   if (!artifacts) return artifacts.error();
   if (artifacts->size() != wanted.size()) return validation("artifacts", "names an artifact that does not exist");
+  if (!plugin_slot(owner).empty()) {
+    if (Verdict bad = complete_plugin_release(context, owner, *asked, *artifacts, *release)) return *bad;
+  }
 
   std::string id = text_of(*release, "id");
   Change change;
@@ -103,6 +110,7 @@ Outcome<HttpResponse> put_app_release(Context& context, const HttpRequest& reque
   if (!asked) return asked.error();
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
+  if (Verdict bad = refuse_for_plugin(app->value, "deploy the release, its code has to be swapped")) return *bad;
   auto release = find_release(context, text_of(*asked, "id"));
   if (!release && release.error().status != 404) return release.error();
   if (!release) return validation("", "could not find release with ID " + text_of(*asked, "id"));

@@ -14,18 +14,22 @@ constexpr int kLingerReadsMax = 16;
 
 }  // namespace
 
-bool ClientConnection::open(int fd, std::string_view ip) {
+void ClientConnection::begin(int fd, std::string_view ip) {
   socket_ = Socket{};
   socket_.fd = fd;
   ip_.set(ip);
   scanner_.reset();
-  client_ended_ = upstream_ended_ = false;
+  client_ended_ = upstream_ended_ = adopted_ = false;
   next_ = loop_.clients;
   previous_ = nullptr;
   if (next_ != nullptr) next_->previous_ = this;
   loop_.clients = this;
-  state_ = State::kHead;
   loop_.counters.connections.add();
+}
+
+bool ClientConnection::open(int fd, std::string_view ip) {
+  begin(fd, ip);
+  state_ = State::kHead;
   if (!loop_.reactor.add(fd, *this)) return close_now(), false;
   // A connection that says nothing at first is a head that takes too long.
   loop_.wheel.arm(*this, loop_.settings.head_timeout_ms);
@@ -35,6 +39,7 @@ bool ClientConnection::open(int fd, std::string_view ip) {
 void ClientConnection::on_events(std::uint32_t events) {
   if (state_ == State::kClosed) return;
   socket_.note(events);
+  if (state_ == State::kAdopted) return;
   // In a tunnel what came before a hang-up is still to be passed on.
   if (socket_.broken && (state_ == State::kServing || state_ == State::kFlushing)) return abort();
   if (!socket_.out.empty() && socket_.writable && !socket_.flush(loop_.blocks)) return abort();
@@ -42,8 +47,14 @@ void ClientConnection::on_events(std::uint32_t events) {
 }
 
 void ClientConnection::resume() {
+  go_on();
+  if (loop_.hand_over.is_open()) loop_.hand_over.note(*this);
+}
+
+void ClientConnection::go_on() {
   switch (state_) {
     case State::kClosed:
+    case State::kAdopted:
       return;
     case State::kHead:
       return read_head();
@@ -145,8 +156,10 @@ void ClientConnection::close_now() {
   if (exchange_ != nullptr) loop_.free_exchange(std::exchange(exchange_, nullptr));
   loop_.wheel.disarm(*this);
   pending_.clear(loop_.blocks);
+  if (adopted_ && socket_.fd >= 0) loop_.reactor.remove(socket_.fd);
   socket_.close(loop_.blocks);
   state_ = State::kClosed;
+  loop_.hand_over.note_end();
   if (previous_ != nullptr)
     previous_->next_ = next_;
   else

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "engine/loop_context.h"
+#include "engine/moving_connection.h"
 #include "engine/socket.h"
 #include "http/body_reader.h"
 #include "http/head.h"
@@ -73,6 +74,7 @@ struct Exchange {
 /// An explicit state machine; every function leaves it consistent for the next event, and none blocks.
 ///
 ///   kHead -> (kServing | kTunnel after 101) -> kHead …          kFlushing -> kLingering -> closed
+///   kAdopted -> (kHead | kTunnel)
 ///
 /// Backpressure: nothing is read from one side while the other has bytes waiting. Thread: [loop].
 class ClientConnection final : public EventTarget, public TimerNode {
@@ -90,6 +92,20 @@ class ClientConnection final : public EventTarget, public TimerNode {
   /// Ends at once. With an answer half sent: by a reset.
   void abort();
 
+  // client_move.cc: from one router to another
+  [[nodiscard]] bool is_tunnel() const { return state_ == State::kTunnel; }
+  /// Between two requests, or a tunnel: another router could go on with it now.
+  [[nodiscard]] bool can_move() const;
+  /// Now, or when its running answer has ended.
+  [[nodiscard]] bool may_move_later() const;
+  /// Gives up everything and is closed, but for the sockets: those are only let go of.
+  MovingConnection detach();
+  /// False if it could not be registered (its descriptors are closed then).
+  bool adopt(MovingConnection& moving);
+  /// The second half of adopt: go on, or undo.
+  void start_adopted(std::uint32_t timeout_ms);
+  void drop_adopted();
+
   // From the upstream of this exchange.
   void on_upstream_ready();
   void on_connect_failed();
@@ -100,7 +116,7 @@ class ClientConnection final : public EventTarget, public TimerNode {
 
  private:
   friend class LoopContext;
-  enum class State : std::uint8_t { kClosed, kHead, kServing, kTunnel, kFlushing, kLingering };
+  enum class State : std::uint8_t { kClosed, kAdopted, kHead, kServing, kTunnel, kFlushing, kLingering };
   enum class Pumped : std::uint8_t { kYes, kNo, kGone };
 
   // client_request.cc: from the first byte to the backend
@@ -141,7 +157,11 @@ class ClientConnection final : public EventTarget, public TimerNode {
   void pump_tunnel();
   Pumped pump_tunnel_side(Socket& from, Socket& to, Spill* first, bool& ended, Counter& counter);
 
-  // client_connection.cc: the end
+  std::shared_ptr<Backend> find_instance(const MovingConnection& moving) const;
+
+  // client_connection.cc: beginning and end
+  void begin(int fd, std::string_view ip);
+  void go_on();
   void close_gently();
   void linger();
   void close_now();
@@ -151,6 +171,7 @@ class ClientConnection final : public EventTarget, public TimerNode {
   State state_ = State::kClosed;
   bool ready_ = false;                                  // is in the ready list
   bool waiting_ = false;                                // is in the list of those who wait for a backend
+  bool adopted_ = false;                                // who gave it may still hold a duplicate of its socket
   bool client_ended_ = false, upstream_ended_ = false;  // tunnel: which directions are finished
   Socket socket_;
   Spill pending_;  // received and not understood yet: part of a head, early body, the next request

@@ -14,6 +14,7 @@ constexpr int kTurnsMax = 4;
 }  // namespace
 
 void ClientConnection::on_upstream_ready() {
+  if (state_ == State::kAdopted) return;
   auto& socket = exchange_->upstream->socket;
   // When the backend does not take more it may still have answered: reading finds out.
   if (!socket.out.empty() && socket.writable && !socket.flush(loop_.blocks)) {
@@ -88,6 +89,7 @@ bool ClientConnection::pass_response_head(const ResponseHead& head, char* rest, 
   using Kind = BodyFraming::Kind;
   auto& exchange = *exchange_;
   exchange.status = head.status;
+  loop_.counters.latency_ms.add(static_cast<std::uint64_t>(loop_.monotonic_ms - exchange.started_ms));
   if (head.status == 101) {
     if (!exchange.wants_upgrade || !head.connection_upgrade || head.upgrade.empty() || !exchange.request_body.done())
       return fail(502, "an upgrade that was not asked for"), false;
@@ -176,6 +178,7 @@ void ClientConnection::next_request() {
   loop_.wheel.arm(*this, loop_.draining ? loop_.settings.drain_idle_ms : loop_.settings.client_idle_timeout_ms);
   // Never from here: a chain of pipelined requests would be a chain of calls.
   if (!pending_.empty() || socket_.readable) loop_.make_ready(*this);
+  if (loop_.hand_over.is_open()) loop_.hand_over.note(*this);
 }
 
 void ClientConnection::fail(int status, const char* reason) {
@@ -200,6 +203,7 @@ void ClientConnection::fail(int status, const char* reason) {
     loop_.counters.responses[static_cast<std::size_t>(status / 100)].add();
   } else {
     exchange_->status = status;
+    if (status == 404 || status > 501) loop_.counters.made_errors.add();
     write_log();
     loop_.free_exchange(std::exchange(exchange_, nullptr));
   }

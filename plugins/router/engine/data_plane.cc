@@ -62,12 +62,12 @@ std::string DataPlane::accept(int listen_fd) {
   ::setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const int flags = ::fcntl(listen_fd, F_GETFL);
   if (flags < 0 || ::fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0) return failure("prepare the listening socket");
-  const auto port = port_of(listen_fd);
+  port_ = port_of(listen_fd);
   for (auto& thread : threads_) {
     UniqueFd duplicate(::fcntl(listen_fd, F_DUPFD_CLOEXEC, 0));
     if (!duplicate.valid()) return failure("duplicate the listening socket");
     thread->set_draining(false);
-    thread->accept_from(std::move(duplicate), port);
+    thread->accept_from(std::move(duplicate), port_);
   }
   return {};
 }
@@ -116,6 +116,8 @@ Totals DataPlane::totals() const {
     const auto& counters = thread->counters();
     sum.connections += counters.connections.get();
     sum.requests += counters.requests.get();
+    sum.made_errors += counters.made_errors.get();
+    sum.latency_ms += counters.latency_ms.get();
     sum.upstream_errors += counters.upstream_errors.get();
     sum.upstream_connects += counters.upstream_connects.get();
     sum.tunnels += counters.tunnels.get();

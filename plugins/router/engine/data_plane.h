@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/access_log.h"
+#include "engine/outbox.h"
 #include "engine/route_table.h"
 #include "engine/settings.h"
 
@@ -37,6 +38,16 @@ class DataPlane {
   bool drain(std::uint64_t deadline_ns);
   void stop();
 
+  /// What can move to another router: with 1000 every connection, now or once it is idle; with 1 to 999 so many of a
+  /// thousand that are accepted from now on; 0 ends that. Waits for the first, for nothing to be left, or for the
+  /// deadline. What was given away is no longer ours. Between two calls everything is served here.
+  Outbox::Batch hand_over(unsigned share_permille, std::uint64_t deadline_ns);
+  /// Goes on with connections of another router, whose clients came to `port`. Empty on success; otherwise what failed,
+  /// and not a byte of any has been read.
+  std::string take_over(std::vector<MovingConnection> moving, const std::string& port);
+  /// The port that clients come to; empty before accept and take_over.
+  [[nodiscard]] const std::string& port() const { return port_; }
+
   void set_table(const std::shared_ptr<const RouteTable>& table);
   [[nodiscard]] Totals totals() const;
   void collect_log(const std::function<void(const LogLine&)>& visit);
@@ -45,7 +56,11 @@ class DataPlane {
  private:
   bool wait_until_empty(std::uint64_t deadline_ns);
 
+  [[nodiscard]] std::vector<std::vector<MovingConnection>> spread(std::vector<MovingConnection> moving) const;
+
   Settings settings_;
+  std::string port_;
+  Outbox outbox_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::unique_ptr<LoopThread>> threads_;

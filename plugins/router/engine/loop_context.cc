@@ -47,6 +47,7 @@ LoopContext::LoopContext(const Settings& settings_in, LoopOwner& owner)
     : settings(settings_in),
       reactor(owner),
       upstreams(*this),
+      hand_over(*this),
       random(static_cast<std::uint64_t>(milliseconds(CLOCK_REALTIME)) ^ reinterpret_cast<std::uintptr_t>(this)),
       table(std::make_shared<RouteTable>()),
       buffer_(std::make_unique_for_overwrite<char[]>(kReadBytes + 2 * kFramingRoom)) {

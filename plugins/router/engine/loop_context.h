@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/access_log.h"
+#include "engine/hand_over.h"
 #include "engine/reactor.h"
 #include "engine/route_table.h"
 #include "engine/settings.h"
@@ -64,6 +65,7 @@ class LoopContext {
   UpstreamPool upstreams;
   Counters counters;
   AccessLog log;
+  HandOver hand_over;
   Random random;
   std::shared_ptr<const RouteTable> table;
   std::string port = "80";  // of the listener, for X-Forwarded-Port

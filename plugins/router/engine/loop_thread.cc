@@ -88,6 +88,7 @@ void LoopThread::retry_waiting() {
 void LoopThread::accept_from(UniqueFd listener, std::string port) {
   loop_.reactor.post([this, fd = std::make_shared<UniqueFd>(std::move(listener)), port = std::move(port)] {
     forget_listener();
+    loop_.hand_over.end();
     listen_fd_ = std::move(*fd);
     loop_.port = port;
     loop_.reactor.add_listener(listen_fd_.get(), listener_);
@@ -104,6 +105,7 @@ void LoopThread::forget_listener() {
 void LoopThread::stop_accepting(std::function<void()> done) {
   loop_.reactor.post([this, done = std::move(done)] {
     forget_listener();
+    loop_.hand_over.end();
     done();
   });
 }
@@ -112,7 +114,42 @@ void LoopThread::set_draining(bool draining) {
   loop_.reactor.post([this, draining] {
     loop_.draining = draining;
     if (!draining) return;
+    loop_.hand_over.end();
     for (auto* client = loop_.clients; client != nullptr; client = client->next()) client->on_drain();
+  });
+}
+
+void LoopThread::give(unsigned share_permille, Outbox& outbox, std::size_t index) {
+  loop_.reactor.post([this, share_permille, &outbox, index] { loop_.hand_over.open(share_permille, outbox, index); });
+}
+
+void LoopThread::stop_giving() {
+  loop_.reactor.post([this] { loop_.hand_over.end(); });
+}
+
+bool LoopThread::adopt_all(std::vector<MovingConnection>& moving) {
+  if (loop_.counters.connections.get() + moving.size() > connections_max_) return false;
+  for (auto& one : moving) {
+    auto* connection = loop_.new_client();
+    if (!connection->adopt(one)) return false;
+    adopted_.push_back({connection, one.timeout_ms});
+  }
+  return true;
+}
+
+void LoopThread::adopt(std::shared_ptr<std::vector<MovingConnection>> moving, std::string port,
+                       std::function<void(bool)> done) {
+  loop_.reactor.post([this, moving = std::move(moving), port = std::move(port), done = std::move(done)] {
+    // A canary has no listener of its own yet.
+    if (!listen_fd_.valid()) loop_.port = port;
+    done(adopt_all(*moving));
+  });
+}
+
+void LoopThread::settle_adopted(bool keep) {
+  loop_.reactor.post([this, keep] {
+    for (const auto& adopted : std::exchange(adopted_, {}))
+      keep ? adopted.connection->start_adopted(adopted.timeout_ms) : adopted.connection->drop_adopted();
   });
 }
 
@@ -133,7 +170,9 @@ void LoopThread::accept_one() {
     return;
   }
   char text[INET6_ADDRSTRLEN];
-  loop_.new_client()->open(fd, write_ip(address, text));
+  const auto ip = write_ip(address, text);
+  if (loop_.hand_over.wants_next()) return loop_.hand_over.hold(UniqueFd(fd), ip);
+  loop_.new_client()->open(fd, ip);
 }
 
 // Out of room or of descriptors: connections wait in the kernel's queue, and we don't spin on it meanwhile.
@@ -144,6 +183,7 @@ void LoopThread::pause_accepting() {
 
 bool LoopThread::after_batch() {
   const bool more = loop_.finish_batch();
+  loop_.hand_over.after_batch();
   if (loop_.draining && loop_.clients == nullptr) on_idle_();
   return more;
 }

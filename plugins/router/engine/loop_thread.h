@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "engine/loop_context.h"
 #include "flynn/sdk/unique_fd.h"
@@ -29,6 +30,14 @@ class LoopThread final : public LoopOwner {
   /// `done` is called [loop] when nothing more will be accepted.
   void stop_accepting(std::function<void()> done);
   void set_draining(bool draining);
+  /// Opens a window of HandOver for `outbox`, in which this is loop number `index`.
+  void give(unsigned share_permille, Outbox& outbox, std::size_t index);
+  /// Ends a share, and serves here what was held for it.
+  void stop_giving();
+  /// Registers all of `moving`, or none: `done` tells, [loop]. Nothing is read before settle_adopted.
+  void adopt(std::shared_ptr<std::vector<MovingConnection>> moving, std::string port, std::function<void(bool)> done);
+  /// Goes on with those that adopt has registered, or undoes it.
+  void settle_adopted(bool keep);
   /// Ends every connection now.
   void close_all();
 
@@ -47,6 +56,7 @@ class LoopThread final : public LoopOwner {
   };
 
   void accept_one();
+  bool adopt_all(std::vector<MovingConnection>& moving);
   void pause_accepting();
   void forget_listener();
   void retry_waiting();
@@ -55,6 +65,11 @@ class LoopThread final : public LoopOwner {
   std::function<void()> on_idle_;
   Listener listener_;
   UniqueFd listen_fd_;
+  struct Adopted {
+    ClientConnection* connection;
+    std::uint32_t timeout_ms;
+  };
+  std::vector<Adopted> adopted_;  // registered, not settled
   std::size_t connections_max_ = 0;
   bool paused_ = false;  // until the next tick
   unsigned ticks_ = 0;

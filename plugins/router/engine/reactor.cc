@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -47,6 +48,8 @@ struct Reactor::Impl {
         static_cast<EventTarget*>(event.data.ptr)->on_events(event.events);
       }
       more = owner.after_batch();
+      // Whoever posts waits: a busy loop must not let a connection lie between two routers.
+      if (posted.load(std::memory_order_relaxed) != 0) break;
     }
     if (stopping) return;
     // With leftovers the set itself may be silent: come back by way of the queue.
@@ -67,6 +70,12 @@ struct Reactor::Impl {
     });
   }
 
+  void do_work(const std::function<void()>& work) {
+    owner.before_batch();
+    work();
+    if (owner.after_batch()) boost::asio::post(io, [this] { drain_ready(); });
+  }
+
   // Ready work that no event announces, e.g. found by a tick or by posted work.
   void drain_ready() {
     if (stopping) return;
@@ -80,7 +89,8 @@ struct Reactor::Impl {
   std::array<epoll_event, kEventsMax> events{};
   boost::asio::io_context io{1};
   std::optional<Set> set;
-  std::optional<Timer> timer;
+  std::optional<Timer> timer, later;
+  std::atomic<int> posted{0};  // work that is in the queue
 };
 
 Reactor::Reactor(LoopOwner& owner) : impl_(std::make_unique<Impl>(owner)) {}
@@ -91,6 +101,7 @@ bool Reactor::open() {
   if (impl_->epoll < 0) return false;
   impl_->set.emplace(impl_->io.get_executor(), impl_->epoll);  // owns it from here
   impl_->timer.emplace(impl_->io.get_executor());
+  impl_->later.emplace(impl_->io.get_executor());
   return true;
 }
 
@@ -102,10 +113,17 @@ void Reactor::run() {
 }
 
 void Reactor::post(std::function<void()> work) {
+  impl_->posted.fetch_add(1, std::memory_order_relaxed);
   boost::asio::post(impl_->io, [impl = impl_.get(), work = std::move(work)] {
-    impl->owner.before_batch();
-    work();
-    if (impl->owner.after_batch()) boost::asio::post(impl->io, [impl] { impl->drain_ready(); });
+    impl->posted.fetch_sub(1, std::memory_order_relaxed);
+    impl->do_work(work);
+  });
+}
+
+void Reactor::post_after(std::chrono::milliseconds delay, std::function<void()> work) {
+  impl_->later->expires_after(delay);
+  impl_->later->async_wait([impl = impl_.get(), work = std::move(work)](const boost::system::error_code& error) {
+    if (!error && !impl->stopping) impl->do_work(work);
   });
 }
 
@@ -114,6 +132,7 @@ void Reactor::ask_stop() {
     impl->stopping = true;
     impl->set->cancel();
     impl->timer->cancel();
+    impl->later->cancel();
   });
 }
 

@@ -1,6 +1,7 @@
 // The event loop of one thread: an edge-triggered epoll set of our own, nested in a Boost.Asio io_context.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -42,6 +43,8 @@ class Reactor {
   /// Returns after ask_stop().
   void run();
   void post(std::function<void()> work);
+  /// Once, after `delay`; a second call before that replaces the first. [loop]
+  void post_after(std::chrono::milliseconds delay, std::function<void()> work);
   void ask_stop();
 
   /// Registers for reading, writing and hang-ups, edge-triggered.

@@ -36,6 +36,10 @@ class TimerWheel {
   TimerWheel();
   void arm(TimerNode& node, std::uint32_t after_ms);
   void disarm(TimerNode& node);
+  /// Until it fires; 0 when not armed.
+  [[nodiscard]] std::uint32_t left_ms(const TimerNode& node) const {
+    return node.next_ == nullptr || node.deadline_ <= now_ ? 0 : (node.deadline_ - now_) * kTickMs;
+  }
   /// Fires what is due.
   void tick();
 

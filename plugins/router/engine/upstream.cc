@@ -79,7 +79,7 @@ Upstream* UpstreamPool::connect(const std::shared_ptr<Backend>& backend, ClientC
   upstream->socket.fd = fd;
   upstream->socket.writable = false;
   upstream->backend = backend;
-  upstream->reused = false;
+  upstream->reused = upstream->adopted = false;
   upstream->state = Upstream::State::kConnecting;
   attach(*upstream, client);
   if ((connected != 0 && errno != EINPROGRESS) || !loop_.reactor.add(fd, *upstream)) {
@@ -117,9 +117,28 @@ void UpstreamPool::close(Upstream& upstream) {
   detach(upstream);
   loop_.wheel.disarm(upstream);
   upstream.pending.clear(loop_.blocks);
+  if (upstream.adopted && upstream.socket.fd >= 0) loop_.reactor.remove(upstream.socket.fd);
   upstream.socket.close(loop_.blocks);
   upstream.state = Upstream::State::kClosed;
   closed_.push_back(&upstream);
+}
+
+UniqueFd UpstreamPool::take_socket(Upstream& upstream) {
+  loop_.reactor.remove(upstream.socket.fd);
+  return UniqueFd(std::exchange(upstream.socket.fd, -1));
+}
+
+Upstream* UpstreamPool::adopt(int fd, std::shared_ptr<Backend> backend, ClientConnection& client) {
+  Upstream* upstream = make();
+  upstream->socket = Socket{};
+  upstream->socket.fd = fd;
+  upstream->backend = std::move(backend);
+  upstream->reused = upstream->adopted = true;
+  upstream->state = Upstream::State::kBusy;
+  attach(*upstream, client);
+  if (loop_.reactor.add(fd, *upstream)) return upstream;
+  close(*upstream);
+  return nullptr;
 }
 
 void UpstreamPool::drop_retired() {

@@ -10,6 +10,7 @@
 #include "engine/route_table.h"
 #include "engine/socket.h"
 #include "engine/timer_wheel.h"
+#include "flynn/sdk/unique_fd.h"
 
 namespace flynn::router {
 
@@ -28,7 +29,8 @@ class Upstream final : public EventTarget, public TimerNode {
   void on_timer() override;
 
   State state = State::kClosed;
-  bool reused = false;  // has served before: it may have died unnoticed
+  bool reused = false;   // has served before: it may have died unnoticed
+  bool adopted = false;  // who gave it may still hold a duplicate of its socket
   Socket socket;
   Spill pending;  // the beginning of a head that came in pieces
   std::shared_ptr<Backend> backend;
@@ -55,6 +57,10 @@ class UpstreamPool {
   /// The client is done with it and it is clean: back to the idle ones.
   void release(Upstream& upstream);
   void close(Upstream& upstream);
+  /// Lets go of its socket: out of the epoll set, not closed. The rest is closed by its client as ever.
+  UniqueFd take_socket(Upstream& upstream);
+  /// A connection that serves a tunnel of `client` already. Null if it could not be registered (`fd` is closed then).
+  Upstream* adopt(int fd, std::shared_ptr<Backend> backend, ClientConnection& client);
   /// Closes idle connections to backends that have gone.
   void drop_retired();
   void close_idle();

@@ -7,6 +7,7 @@
 #include "plugin/instance_watch.h"
 #include "plugin/live_table.h"
 #include "plugin/log_shipper.h"
+#include "plugin/moving_document.h"
 
 namespace flynn::router {
 namespace {
@@ -46,6 +47,7 @@ class RouterPlugin : public Plugin {
     on("flynn.router/1", "Routes", [this](Call&) { return routes(); });
     on("flynn.router/1", "Stats", [this](Call&) { return stats(); });
     on("flynn.router/1", "Check", [this](Call& call) { return check(call.body); });
+    on("flynn.plugin/1", "Figures", [this](Call&) { return figures(); });
   }
 
   Result<void> configure(const json::object& config) override {
@@ -93,6 +95,21 @@ class RouterPlugin : public Plugin {
 
   Result<void> quiesce() override {
     plane_->stop_accepting();
+    return {};
+  }
+
+  Result<Reply> hand_over(unsigned share_permille, Deadline deadline) override {
+    if (!plane_) return not_started();
+    auto batch = plane_->hand_over(share_permille, deadline.ns);
+    return write_moving(std::move(batch), plane_->port());
+  }
+
+  Result<void> take_over(Call& call) override {
+    if (!plane_) return not_started().error();
+    auto list = read_moving(call);
+    if (!list) return list.error();
+    const auto failure = plane_->take_over(std::move(list->connections), list->port);
+    if (!failure.empty()) return Error{Code::resource_exhausted, failure};
     return {};
   }
 
@@ -145,6 +162,19 @@ class RouterPlugin : public Plugin {
                   {"bytes_out", totals.bytes_out},
                   {"log_lines_dropped", totals.log_lines_dropped},
                   {"threads", plane_->threads()}}};
+  }
+
+  // For a comparison of two versions under the same clients: what the router had to answer itself counts as failed, an
+  // app's own error answer does not.
+  Result<Reply> figures() {
+    if (!plane_) return not_started();
+    const auto totals = plane_->totals();
+    std::uint64_t answered = 0;
+    for (const auto responses : totals.responses) answered += responses;
+    return Reply{{{"served", answered},
+                  {"failed", totals.made_errors},
+                  {"latency_us_sum", totals.latency_ms * 1000},
+                  {"connections", totals.connections}}};
   }
 
   Result<Reply> check(const json::object& body) {

@@ -95,6 +95,11 @@ std::string Peer::read_exactly(std::size_t size) {
   return bytes;
 }
 
+std::string Peer::read_some() {
+  if (buffer_.empty()) fill();
+  return std::exchange(buffer_, {});
+}
+
 std::string Peer::read_to_end() {
   while (fill()) continue;
   return std::exchange(buffer_, {});

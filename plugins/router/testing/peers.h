@@ -38,6 +38,8 @@ class Peer {
   std::string read_head();
   std::string read_exactly(std::size_t size);
   std::string read_to_end();
+  /// Whatever comes next; empty at the end.
+  std::string read_some();
   /// Chunked, without framing.
   std::string read_chunks(bool& complete);
   Answer read_answer(bool to_head = false);

@@ -1,0 +1,30 @@
+// A connection on its way from one router to another: its sockets, and all that is known of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "flynn/sdk/unique_fd.h"
+
+namespace flynn::router {
+
+/// Between two requests, or (with an upstream) an upgraded tunnel. The bytes are those that had been read and not yet
+/// been passed on. Nobody reads or writes the sockets while they move, and no epoll set knows them.
+struct MovingConnection {
+  UniqueFd client;
+  UniqueFd upstream;             // of a tunnel
+  std::string ip;                // of the client
+  std::uint32_t timeout_ms = 0;  // what is left of the time-out that runs
+  std::string received;          // from the client: of the next request, or for the upstream
+  std::string to_client;         // tunnel: what its socket did not take yet
+  std::string to_upstream;
+  bool client_ended = false, upstream_ended = false;  // tunnel: these directions are finished and shut down
+  std::string service, instance, addr;                // tunnel: whose request in flight it is
+
+  [[nodiscard]] bool is_tunnel() const { return upstream.valid(); }
+  [[nodiscard]] std::size_t descriptors() const { return is_tunnel() ? 2 : 1; }
+  [[nodiscard]] std::size_t bytes() const { return received.size() + to_client.size() + to_upstream.size(); }
+};
+
+}  // namespace flynn::router

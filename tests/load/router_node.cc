@@ -1,0 +1,100 @@
+#include "router_node.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "http_wire.h"
+
+namespace flynn::load {
+namespace {
+
+constexpr std::int64_t kLeaseMs = 60'000;
+constexpr int kRenewMs = 10'000;
+
+core::PluginConfig plugin(const char* slot, const char* path, const char* config = "{}") {
+  core::PluginConfig plugin;
+  plugin.slot = slot;
+  plugin.path = path;
+  plugin.config_json = config;
+  return plugin;
+}
+
+}  // namespace
+
+RouterNode::RouterNode(int backend_port) : backend_port_(backend_port) {
+  std::string pattern = "/tmp/flynn-load.XXXXXX";
+  folder_ = ::mkdtemp(pattern.data());
+  config_.file = folder_ + "/flynn.toml";
+  config_.data_dir = folder_ + "/data";
+  config_.run_dir = folder_ + "/run";
+  config_.listeners = {{"router.http", "127.0.0.1:0"}};
+  config_.plugins = {plugin("store", STORE_SO), plugin("discovery", DISCOVERY_SO, R"({"dns_address":""})"),
+                     plugin("router", ROUTER_SO, R"({"threads":2,"access_log":false})")};
+}
+
+RouterNode::~RouterNode() {
+  renewer_.stop();
+  if (node_) node_->shut_down();
+  node_.reset();
+  std::filesystem::remove_all(folder_);
+}
+
+Result<Reply> RouterNode::call(const char* interface, const char* method, const json::object& body) {
+  return node_->door().call_as_operator(interface, method, body, Deadline::after(std::chrono::seconds(10)));
+}
+
+std::string RouterNode::start() {
+  auto log = core::EventLog::open(folder_ + "/log", "info");
+  if (!log) return log.error().message;
+  log_ = std::move(*log);
+  auto listeners = core::Listeners::open(config_.listeners);
+  if (!listeners) return listeners.error().message;
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  ::getsockname(listeners->lend("router.http")->get(), reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+  node_ = std::make_unique<core::Node>(config_, std::move(*listeners), *log_);
+  if (auto booted = node_->boot(); !booted) return "boot: " + booted.error().message;
+  const json::object route{{"v", 1},
+                           {"id", "r1"},
+                           {"domain", kHost},
+                           {"path", "/"},
+                           {"service", "load-web"},
+                           {"sticky", false},
+                           {"parent_ref", "controller/apps/load"}};
+  const json::object put{{"put", {{"key", "routes/http/r1"}, {"value", route}}}};
+  if (auto done = call("flynn.store/1", "Txn", {{"compare", json::array{}}, {"then", json::array{put}}}); !done)
+    return "store the route: " + done.error().message;
+  auto lease = call("flynn.discovery/1", "Register",
+                    {{"service", "load-web"},
+                     {"id", "i1"},
+                     {"addr", "127.0.0.1:" + std::to_string(backend_port_)},
+                     {"ttl_ms", kLeaseMs}});
+  if (!lease) return "register the app: " + lease.error().message;
+  renewer_.start("load.renew", [this, id = lease->body.at("lease")](const StopSignal& stop) {
+    while (!stop.wait(kRenewMs))
+      (void)call("flynn.discovery/1", "Renew", {{"service", "load-web"}, {"id", "i1"}, {"lease", id}});
+  });
+  const auto deadline = Deadline::after(std::chrono::seconds(10));
+  Answer answer;
+  while (!deadline.passed() && answer.status != 200) {
+    auto wire = HttpWire::connect(port_);
+    wire.send(std::string("GET / HTTP/1.1\r\nHost: ") + kHost + "\r\nConnection: close\r\n\r\n");
+    answer = wire.read_answer();
+  }
+  return answer.status == 200 ? "" : "the app does not answer: status " + std::to_string(answer.status);
+}
+
+Result<core::SwapOutcome> RouterNode::swap(const core::SwapOptions& options) {
+  return node_->swap("router", ROUTER_SO, options, {});
+}
+
+json::object RouterNode::router_figures() {
+  auto reply = call("flynn.router/1", "Stats", {});
+  return reply ? reply->body : json::object{};
+}
+
+}  // namespace flynn::load
