@@ -7,8 +7,11 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
+#include "audit_file.h"
 #include "documents.h"
+#include "plugin_signature.h"
 #include "test_admin_socket.h"
 #include "test_controller.h"
 #include "test_program.h"
@@ -17,6 +20,11 @@ namespace flynn::cli::testing {
 namespace {
 
 constexpr const char* kGitUrl = "ssh://git@127.0.0.1:2222";
+
+std::string content(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 struct Cli : ::testing::Test {
   TestController controller;
@@ -185,6 +193,71 @@ TEST_F(Cli, SaysWhatToDoWhenTheControllerIsGone) {
   EXPECT_EQ(apps.code, 1);
   EXPECT_NE(apps.err.find("connect to the controller at " + gone + ": "), std::string::npos) << apps.err;
   EXPECT_NE(apps.err.find("scripts/up"), std::string::npos) << apps.err;
+}
+
+TEST(CliPlugin, SignsAFileAndKeepsWhatOtherKeysSigned) {
+  Program flynn;
+  const auto file = flynn.folder() + "/x.so";
+  std::ofstream(file) << "the plugin";
+  ASSERT_EQ(flynn.run({"plugin", "keygen", "acme", "--plugins", "router, store"}).code, 0);
+  ASSERT_EQ(flynn.run({"plugin", "keygen", "umbrella"}).code, 0);
+
+  EXPECT_EQ(flynn.run({"plugin", "keygen", "acme"}).code, 1) << "a key is never written over";
+  EXPECT_EQ(flynn.run({"plugin", "sign", "acme.pem", "x.so"}).code, 1) << "the public half signs nothing";
+  for (const char* key : {"acme.key.pem", "umbrella.key.pem", "acme.key.pem"})
+    EXPECT_EQ(flynn.run({"plugin", "sign", key, "x.so"}).code, 0) << key;
+  const auto both = core::parse_signatures(content(file + ".sig"));
+  ASSERT_TRUE(both.ok());
+  ASSERT_EQ(both->size(), 2U);
+  const auto key = core::SigningKey::public_from_pem(content(flynn.folder() + "/acme.pem"));
+  EXPECT_TRUE(key->verifies(both->back(), both->back().digest));
+
+  std::ofstream(file, std::ios::app) << ", changed";
+  ASSERT_EQ(flynn.run({"plugin", "sign", "acme.key.pem", "x.so"}).code, 0);
+  EXPECT_EQ(core::parse_signatures(content(file + ".sig"))->size(), 1U) << "the other one was for another file";
+  ::chmod((flynn.folder() + "/acme.key.pem").c_str(), 0644);
+  EXPECT_NE(flynn.run({"plugin", "sign", "acme.key.pem", "x.so"}).err.find("chmod 600"), std::string::npos);
+}
+
+TEST(CliPlugin, ChecksAnAuditLogOffLineAndNamesTheBrokenLine) {
+  Program flynn;
+  const auto file = flynn.folder() + "/audit.ndjson";
+  {
+    auto log = core::AuditFile::open(file, "node1");
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(log->append({{"action", "swap"}, {"outcome", "committed"}}).ok());
+  }
+
+  const auto whole = flynn.run({"plugin", "audit", "--verify", "audit.ndjson"});
+  auto text = content(file);
+  text.replace(text.find("committed"), 9, "forgotten");
+  std::ofstream(file) << text;
+  const auto broken = flynn.run({"plugin", "audit", "--verify", "audit.ndjson"});
+
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  EXPECT_NE(whole.out.find("is whole: 4 entries"), std::string::npos) << whole.out;
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_NE(broken.err.find("line 2: "), std::string::npos) << broken.err;
+}
+
+TEST(CliPlugin, ShowsTheHistoryAsATable) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  AdminSocket host(path,
+                   {{"plugin.history",
+                     R"({"result":{"entries":[{"seq":7,"at":"2026-01-31T12:00:00.000Z","by":{"uid":0,"user":"root",)"
+                     R"("program":"flynn"},"slot":"router","action":"swap","from":{"version":"1.0.0"},)"
+                     R"("to":{"version":"1.1.0","digest":"0123456789abcdef"},"outcome":"committed"}]}})"
+                     "\n"}});
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto table = flynn.run({"plugin", "history", "router"});
+  const auto lines = flynn.run({"plugin", "history", "--json"});
+
+  EXPECT_NE(table.out.find(
+                "7    2026-01-31T12:00:00.000Z  root/flynn  router  swap    1.0.0  1.1.0 (0123456789ab)  committed"),
+            std::string::npos)
+      << table.out;
+  EXPECT_EQ(lines.out.find(R"({"seq":7,)"), 0U) << lines.out;
 }
 
 TEST(CliPlugin, ShowsASwapAndTheHostsOwnErrors) {

@@ -91,7 +91,8 @@ void print_plan(std::ostream& out, const json::object& plan) {
   line(out, "capabilities", differences(object_of(plan, "capabilities")));
   line(out, "listeners that the node does not lend", joined(array_of(object_of(plan, "listeners"), "missing")));
   const json::object& signature = object_of(plan, "signature");
-  line(out, "signature", text_of(signature, "state"));
+  const std::string key = text_of(signature, "key_name");
+  line(out, "signature", text_of(signature, "state") + (key.empty() ? "" : ", key " + key));
   if (const json::object& drain = object_of(plan, "drain"); !drain.empty()) line(out, "to drain", drain_text(drain));
   if (const json::object& canary = object_of(plan, "canary"); !canary.empty())
     line(out, "canary",

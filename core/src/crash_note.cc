@@ -248,7 +248,11 @@ CrashMark::~CrashMark() {
   if (index_ >= 0) marks[static_cast<std::size_t>(index_)].used = false;
 }
 
-CrashStack::CrashStack() : stack_(std::make_unique<std::array<char, kSize>>()) {
+CrashStack::CrashStack() {
+  stack_t present{};
+  // A sanitizer gives each thread one of its own.
+  if (::sigaltstack(nullptr, &present) != 0 || (present.ss_flags & SS_DISABLE) == 0) return;
+  stack_ = std::make_unique<std::array<char, kSize>>();
   stack_t stack{};
   stack.ss_sp = stack_->data();
   stack.ss_size = kSize;
@@ -256,6 +260,7 @@ CrashStack::CrashStack() : stack_(std::make_unique<std::array<char, kSize>>()) {
 }
 
 CrashStack::~CrashStack() {
+  if (!stack_) return;
   stack_t none{};
   none.ss_flags = SS_DISABLE;
   ::sigaltstack(&none, nullptr);

@@ -55,8 +55,11 @@ void Node::record_commit(SlotPlan& entry, const RecordedVersion& next) {
   record.pending.reset();
   record.current = next;
   record.configured_digest = digest_of_file(entry.config.path).value_or("");
-  if (auto saved = record_.save(); !saved)
-    log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
+  // What the record names must be whole after a power cut.
+  Result<void> saved = sync_staged(next.path);
+  if (saved && record.previous) saved = sync_staged(record.previous->path);
+  if (saved) saved = record_.save();
+  if (!saved) log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
   record_.forget_other_files(entry.config.slot, images_of(entry.config.slot));
   touched();
 }

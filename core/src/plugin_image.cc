@@ -65,7 +65,6 @@ Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::
   const UniqueFd out(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0500));
   if (!out) return errno_error(errno, "make " + temporary.string());
   auto digest = digest_and_copy(in.get(), out.get());
-  if (digest && ::fsync(out.get()) != 0) digest = errno_error(errno, "sync");
   if (!digest) {
     ::unlink(temporary.c_str());
     return digest.error().context("copy " + source.string() + " to " + temporary.string());
@@ -77,6 +76,15 @@ Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::
     return copied.error();
   }
   return staged;
+}
+
+Result<void> sync_staged(const std::filesystem::path& path) {
+  for (const auto& one : {path, signature_path(path), path.parent_path()}) {
+    const UniqueFd fd(::open(one.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd && errno == ENOENT && one != path) continue;  // not signed
+    if (!fd || ::fsync(fd.get()) != 0) return errno_error(errno, "sync " + one.string());
+  }
+  return {};
 }
 
 void remove_staged(const std::filesystem::path& path) {

@@ -22,8 +22,10 @@ struct StagedFile {
 };
 
 /// Copies while hashing to folder/<generation>-<digest:12>.so; the source's .sig becomes the copy's.
+/// It is not synced: a copy that is to outlive a power cut needs sync_staged().
 Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::filesystem::path& folder,
                                 std::int64_t generation);
+Result<void> sync_staged(const std::filesystem::path& path);
 /// The copy and its .sig.
 void remove_staged(const std::filesystem::path& path);
 Result<std::string> digest_of_file(const std::filesystem::path& file);

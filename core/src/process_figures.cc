@@ -1,13 +1,14 @@
 #include "process_figures.h"
 
 #include <dirent.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace flynn::core {
@@ -33,9 +34,14 @@ ProcessFigures read_process_figures() {
   if (std::ifstream statm("/proc/self/statm"); statm >> size >> resident)
     figures.memory_bytes = resident * ::sysconf(_SC_PAGESIZE);
   each_number("/proc/self/fd", [&](DIR* folder, int fd) {
-    struct stat facts {};
-    if (fd == ::dirfd(folder) || ::fstat(fd, &facts) != 0) return;
-    ++(S_ISSOCK(facts.st_mode) ? figures.sockets : figures.descriptors);
+    // By its name: the descriptor itself is another thread's, who may close it this moment.
+    constexpr std::string_view kSocket = "socket:";
+    std::array<char, kSocket.size()> target{};
+    if (fd == ::dirfd(folder)) return;
+    const auto length = ::readlinkat(::dirfd(folder), std::to_string(fd).c_str(), target.data(), target.size());
+    if (length < 0) return;
+    const bool is_socket = std::string_view(target.data(), static_cast<std::size_t>(length)) == kSocket;
+    ++(is_socket ? figures.sockets : figures.descriptors);
   });
   each_number("/proc/self/task", [&](DIR*, int) { ++figures.threads; });
   return figures;

@@ -102,9 +102,9 @@ TEST(Canary, IsNotForAPluginThatIsSwappedExclusively) {
   EXPECT_EQ(string_or(zoo.plan("exclusive_2"), "verdict"), "changes");
 }
 
-// New connections come until the phase ends; of each it is known who served it first.
+// As soon as the canary gets any, `enough` connections are opened; then it is waited for that their share has moved.
 struct Visitors {
-  Visitors(ZooNode& zoo, const std::string& animal, const SwapOptions& options, int enough) {
+  Visitors(ZooNode& zoo, const std::string& animal, const SwapOptions& options, int enough, int expected) {
     std::atomic<bool> begun{false}, ended{false};
     std::thread swapper([&] {
       outcome = zoo.node().swap("cage", zoo_file(animal), options, [&](const std::string& phase, double) {
@@ -114,13 +114,13 @@ struct Visitors {
       ended = true;
     });
     while (!begun && !ended) std::this_thread::yield();
+    while (!ended && served_by("2.0.0", early) == 0) early.push_back(std::make_unique<BoardClient>(zoo.port()));
     while (!ended && static_cast<int>(clients.size()) < enough)
-      clients.push_back(std::make_unique<BoardClient>(zoo.port())), (void)clients.back()->who();
-    by_canary = served_by("2.0.0", clients);
-    while (!ended) (void)clients.back()->who(), std::this_thread::yield();
+      clients.push_back(std::make_unique<BoardClient>(zoo.port()));
+    while (!ended && by_canary < expected) by_canary = served_by("2.0.0", clients);
     swapper.join();
   }
-  std::vector<std::unique_ptr<BoardClient>> clients;
+  std::vector<std::unique_ptr<BoardClient>> early, clients;
   int by_canary = 0;
   Result<SwapOutcome> outcome = Error{};
 };
@@ -128,22 +128,23 @@ struct Visitors {
 TEST(Canary, GetsItsShareOfTheConnections) {
   ZooNode zoo("board");
 
-  Visitors run(zoo, "board_2", canary_of(200, 3s), 400);
+  Visitors run(zoo, "board_2", canary_of(200, 4s), 400, 80);
 
   ASSERT_TRUE(run.outcome.ok()) << run.outcome.error().message;
   ASSERT_EQ(run.clients.size(), 400u);
-  EXPECT_NEAR(run.by_canary, 80, 20) << "those handed over just now may be on their way";
+  EXPECT_EQ(run.by_canary, 80) << "a fifth, to the connection";
   EXPECT_EQ(served_by("2.0.0", run.clients), 400) << "after the flip all of them";
 }
 
 TEST(Canary, HandsItsConnectionsBackWhenItFails) {
   ZooNode zoo("board");
 
-  Visitors run(zoo, "board_failing", canary_of(200, 30s), 400);
+  Visitors run(zoo, "board_failing", canary_of(200, 30s), 400, 401);
 
   ASSERT_FALSE(run.outcome.ok());
   EXPECT_NE(run.outcome.error().message.find("requests failed"), std::string::npos) << run.outcome.error().message;
   EXPECT_EQ(served_by("1.0.0", run.clients), static_cast<int>(run.clients.size())) << "nobody was cut off";
+  EXPECT_EQ(served_by("1.0.0", run.early), static_cast<int>(run.early.size()));
   EXPECT_EQ(int_or(zoo.last_in_history().at("connections").as_object(), "lost", -1), 0);
 }
 

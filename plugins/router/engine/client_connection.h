@@ -99,7 +99,7 @@ class ClientConnection final : public EventTarget, public TimerNode {
   /// Now, or when its running answer has ended.
   [[nodiscard]] bool may_move_later() const;
   /// Gives up everything and is closed, but for the sockets: those are only let go of.
-  MovingConnection detach();
+  MovingConnection let_go();
   /// False if it could not be registered (its descriptors are closed then).
   bool adopt(MovingConnection& moving);
   /// The second half of adopt: go on, or undo.

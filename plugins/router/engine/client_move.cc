@@ -19,7 +19,7 @@ bool ClientConnection::may_move_later() const {
          (state_ == State::kServing && exchange_->client_keep_alive);
 }
 
-MovingConnection ClientConnection::detach() {
+MovingConnection ClientConnection::let_go() {
   MovingConnection moving;
   moving.ip = ip_.view();
   moving.timeout_ms = loop_.wheel.left_ms(*this);

@@ -45,21 +45,21 @@ void HandOver::hold(UniqueFd fd, std::string_view ip) {
 
 bool HandOver::give(ClientConnection& connection) {
   const std::size_t descriptors = connection.is_tunnel() ? 2 : 1;
-  if (outbox_->put(descriptors, [&] { return connection.detach(); })) return true;
+  if (outbox_->put(descriptors, [&] { return connection.let_go(); })) return true;
   outbox_ = nullptr;
   return false;
 }
 
 bool HandOver::give_held() {
   while (!held_.empty()) {
-    const auto detach = [&] {
+    const auto let_go = [&] {
       MovingConnection moving;
       moving.client = std::move(held_.back().fd);
       moving.ip = std::move(held_.back().ip);
       moving.timeout_ms = loop_.settings.head_timeout_ms;
       return moving;
     };
-    if (!outbox_->put(1, detach)) return outbox_ = nullptr, false;
+    if (!outbox_->put(1, let_go)) return outbox_ = nullptr, false;
     held_.pop_back();
   }
   return true;

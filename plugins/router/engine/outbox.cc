@@ -39,7 +39,7 @@ Outbox::Batch Outbox::take(std::uint64_t deadline_ns, Until until) {
   return batch;
 }
 
-bool Outbox::put(std::size_t descriptors, const std::function<MovingConnection()>& detach) {
+bool Outbox::put(std::size_t descriptors, const std::function<MovingConnection()>& let_go) {
   const std::lock_guard lock(mutex_);
   if (!open_ || full_) return false;
   if (descriptors_ + descriptors > kDescriptorsMax || bytes_ >= kBytesEnough) {
@@ -47,7 +47,7 @@ bool Outbox::put(std::size_t descriptors, const std::function<MovingConnection()
     changed_.notify_all();
     return false;
   }
-  given_.push_back(detach());
+  given_.push_back(let_go());
   descriptors_ += descriptors;
   bytes_ += given_.back().bytes();
   changed_.notify_all();

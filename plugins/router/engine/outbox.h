@@ -31,9 +31,9 @@ class Outbox {
   /// the deadline (CLOCK_MONOTONIC, ns; 0: none). Closes.
   Batch take(std::uint64_t deadline_ns, Until until);
 
-  /// Calls `detach` and keeps its connection, if open and with room for so many descriptors; false otherwise: the
+  /// Calls `let_go` and keeps its connection, if open and with room for so many descriptors; false otherwise: the
   /// loop's window is over.
-  bool put(std::size_t descriptors, const std::function<MovingConnection()>& detach);
+  bool put(std::size_t descriptors, const std::function<MovingConnection()>& let_go);
   /// Loop number `loop` has looked at all of its connections, and `left` of them may still move.
   void report(std::size_t loop, std::size_t left);
 
