@@ -16,7 +16,7 @@ struct GateLimits {
   std::int64_t calls_min = 20;          ///< fewer calls of the new one are not judged
   std::int64_t error_points_max = 1;    ///< percentage points of faults above the old one's
   std::int64_t latency_factor_max = 2;  ///< mean latency: this many times the old one's …
-  std::int64_t latency_margin_ms = 5;   ///< … and this much above
+  std::int64_t latency_margin_ms = 50;  ///< … and this much above: a busy machine is no breach
   std::int64_t memory_mb_max = 64;      ///< resident memory of the process
   std::int64_t descriptors_max = 200;   ///< of the process, without sockets
   std::int64_t sockets_max = 10'000;    ///< of the process; load moves them too

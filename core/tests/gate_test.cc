@@ -38,7 +38,7 @@ TEST(SwapGate, NamesTheRuleThatIsBroken) {
   failing.new_calls = work(1000, 21, 1000);
   EXPECT_EQ(rule_of(failing), "errors");
   auto slow = even();
-  slow.new_calls = work(1000, 0, 7001);
+  slow.new_calls = work(1000, 0, 52001);
   EXPECT_EQ(rule_of(slow), "latency");
   auto fat = even();
   fat.now.memory_bytes += std::int64_t{65} << 20;

@@ -19,6 +19,7 @@ ZooNode::ZooNode(std::initializer_list<std::pair<const char*, const char*>> slot
   config_.data_dir = folder_ + "/data";
   config_.run_dir = folder_ + "/run";
   auto& core = config_.core;
+  core.gate.latency_margin_ms = 5;
   core.lifecycle = core.quiesce = core.stop = core.healthy = std::chrono::milliseconds(500);
   core.drain = std::chrono::milliseconds(200);
   core.health_interval = std::chrono::milliseconds(500);

@@ -197,7 +197,7 @@ void ClientConnection::fail(int status, const char* reason) {
     page.keep_alive = exchange_->client_keep_alive && exchange_->request_body.done() && !loop_.draining;
   }
   const auto response = make_error_response(page);
-  if (!socket_.send(loop_.blocks, {response})) return abort();
+  // Counted before it is sent: who has read the answer finds it in the figures.
   loop_.counters.bytes_out.add(response.size());
   if (exchange_ == nullptr) {
     loop_.counters.responses[static_cast<std::size_t>(status / 100)].add();
@@ -207,6 +207,7 @@ void ClientConnection::fail(int status, const char* reason) {
     write_log();
     loop_.free_exchange(std::exchange(exchange_, nullptr));
   }
+  if (!socket_.send(loop_.blocks, {response})) return abort();
   if (page.keep_alive)
     next_request();
   else
