@@ -65,6 +65,7 @@ Result<void> Node::read_manifest(SlotPlan& entry) {
     judged = apply_config_schema(manifest->config_schema, entry.config.config_json);
   }
   if (!judged) return judged.error().context(config_.file.string() + ": [plugins." + entry.config.slot + ".config]");
+  const std::lock_guard lock(mutex_);  // the admin socket tells them
   entry.manifest = std::move(*manifest);
   entry.config_json = std::move(*judged);
   return {};
@@ -119,6 +120,7 @@ Result<void> Node::boot() {
 
 // By what they require, then by the order of the file; those in a circle come last and will say what they miss.
 std::vector<SlotPlan*> Node::start_order() {
+  const std::lock_guard lock(mutex_);  // a swap changes manifests
   std::vector<SlotPlan*> order, left;
   for (auto& entry : plans_) left.push_back(entry.get());
   const auto provided_by_other = [](const SlotPlan* one, const InterfaceId& wanted,

@@ -52,11 +52,15 @@ Result<void> Swap::warm(Generation& next) {
   if (auto started = phase("start", limit, [&] { return next.start(after(limit)); }); !started) return started;
   return phase("health", patience_.healthy, [&]() -> Result<void> {
     const auto deadline = after(patience_.healthy);
-    while (true) {
-      auto healthy = next.health(deadline);
-      if (healthy || deadline.passed() || healthy.error().code == Code::deadline_exceeded) return healthy;
+    auto healthy = next.health(deadline);
+    while (!healthy && !deadline.passed() && healthy.error().code != Code::deadline_exceeded) {
       ::poll(nullptr, 0, kHealthPollMs);
+      auto again = next.health(deadline);
+      // Asked at the last moment it can't answer in time: its words before say more.
+      if (!again && again.error().code == Code::deadline_exceeded && deadline.passed()) break;
+      healthy = std::move(again);
     }
+    return healthy;
   });
 }
 

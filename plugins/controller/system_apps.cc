@@ -20,6 +20,17 @@ std::string name_of_slot(const std::string& slot) {
   return is_app_name(name) ? name : "plugin-" + sha256_hex(slot).substr(0, 12);
 }
 
+/// A database appliance's server is an app with the appliance's name (`flynn -a postgres scale postgres=1`): the plugin
+/// leaves it that name.
+bool runs_an_appliance(Context& context, const std::string& slot) {
+  auto plugin = node_plugin(context, slot);
+  if (!plugin) return false;
+  const auto& provided = array_of(*plugin, "provides");
+  return std::any_of(provided.begin(), provided.end(), [](const json::value& one) {
+    return one.is_string() && std::string_view(one.get_string()).substr(0, 15) == "flynn.database/";
+  });
+}
+
 json::object new_system_app(const std::string& slot, const std::string& name) {
   std::string now = now_text();
   return {{"id", id_of_slot(slot)},
@@ -75,13 +86,14 @@ Outcome<Kv> system_app(Context& context, const std::string& slot) {
   auto known = known_system_app(context, slot);
   if (!known) return known.error();
   if (*known) return std::move(**known);
-  std::string name = name_of_slot(slot);
-  Verdict bad = store_new_app(context, new_system_app(slot, name));
+  const std::string name = name_of_slot(slot), longer = "flynn-" + name;
+  const bool taken = runs_an_appliance(context, slot);
+  Verdict bad = store_new_app(context, new_system_app(slot, taken ? longer : name));
   if (bad && bad->status == 409) {
     known = known_system_app(context, slot);  // made by another thread just now?
     if (known && *known) return std::move(**known);
     // A user's app has the name already, and keeps it.
-    bad = store_new_app(context, new_system_app(slot, "flynn-" + name));
+    bad = store_new_app(context, new_system_app(slot, longer));
   }
   if (bad) return *bad;
   return find_app(context, id_of_slot(slot));

@@ -60,7 +60,7 @@ TEST_F(SystemApps, EveryPluginIsAnAppWithOneJob) {
   const auto apps = node().flynn({"apps"});
 
   for (const char* slot : {"store", "discovery", "blobstore", "scheduler", "logs", "host", "controller", "router",
-                           "builder", "postgres"}) {
+                           "builder", "flynn-postgres"}) {
     EXPECT_NE(apps.out.find(slot), std::string::npos) << apps.out;
     EXPECT_EQ(jobs_up(slot, "plugin"), 1) << slot << of(slot, {"ps"}).out;
   }
