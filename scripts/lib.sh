@@ -11,6 +11,9 @@ cache_dir=${FLYNN_CACHE:-/var/cache/flynn}
 build_dir=${FLYNN_BUILD:-$repo/build/release}
 config_file=$etc_dir/flynn.toml
 
+# What one checkout compiled another need not compile again.
+export CCACHE_BASEDIR=$repo CCACHE_NOHASHDIR=1
+
 step_name="start"
 # step "text": names what runs, so that a failure can say where it happened.
 step() {
