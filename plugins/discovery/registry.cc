@@ -1,5 +1,6 @@
 #include "registry.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -163,6 +164,14 @@ void Registry::tell(const std::string& service, const std::string& lines) {
   });
 }
 
+// A service that never changes never shows that its watcher has left: who comes looks for those who have gone.
+void Registry::forget_gone() {
+  watchers_.remove_if([](const Watcher& watcher) {
+    pollfd entry{watcher.fd.get(), POLLRDHUP, 0};
+    return ::poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+  });
+}
+
 std::string Registry::snapshot_lines(const std::string& wanted) const {
   std::string text;
   for (const auto& [name, service] : services_) {
@@ -187,6 +196,7 @@ Result<UniqueFd> Registry::watch(const std::string& service) {
   if (sent != static_cast<ssize_t>(text.size()))
     return Error{Code::resource_exhausted,
                  "the list of instances is larger than a stream holds: watch single services"};
+  forget_gone();
   watchers_.push_back({service, std::move(ends->first)});
   return std::move(ends->second);
 }

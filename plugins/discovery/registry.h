@@ -56,6 +56,7 @@ class Registry {
     std::map<std::string, Instance> instances;  // by id
     std::string manual_leader;
   };
+  void forget_gone();
   struct Watcher {
     std::string service;
     UniqueFd fd;

@@ -73,6 +73,15 @@ TEST(Registry, TellsAfterAGapWhatHasGone) {
   EXPECT_EQ(next(stream), "up web new");
 }
 
+TEST(Registry, ForgetsWatchersThatHaveGoneThoughNothingChanges) {
+  Registry registry;
+  for (int i = 0; i < 5; ++i) registry.watch("*").ok();
+
+  const auto stays = registry.watch("*");
+
+  EXPECT_EQ(registry.watchers(), 1u);
+}
+
 TEST(Registry, ClosesAWatcherThatHasGone) {
   Registry registry;
   { auto stream = registry.watch("*"); }
