@@ -20,7 +20,7 @@ GateWatch::GateWatch(Generation& old_one, const GateLimits& limits, std::chrono:
 
 void GateWatch::begin(Generation& new_one) {
   new_ = &new_one;
-  reading_.before = read_process_figures();
+  reading_.before = new_one.process_figures();
   threads_are_known_ = old_.thread_count() > 0;  // each has one at least
   reading_.old_threads = threads_are_known_ ? old_.thread_count() : reading_.before.threads;
 }
@@ -41,7 +41,7 @@ std::optional<std::string> GateWatch::look() {
   reading_.new_calls = new_->calls().read();
   // Figures count from the activation (flynn.plugin/1).
   if (const auto own = own_.counts(*new_, soon())) reading_.new_own = *own;
-  reading_.now = read_process_figures();
+  reading_.now = new_->process_figures();
   reading_.new_threads = threads_are_known_ ? new_->thread_count() : reading_.now.threads;
   auto healthy = new_->health(soon());
   reading_.sickness = healthy ? "" : healthy.error().message;

@@ -2,9 +2,12 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
+#include "cage_user.h"
+#include "cage_yard.h"
 #include "door.h"
 #include "forever.h"
 #include "host_table.h"
@@ -17,6 +20,34 @@ namespace {
 
 // The core waits a little longer than it told the plugin, or a phase that uses its whole time would look like a hang.
 constexpr std::uint64_t kPatienceNs = 2'000'000'000ULL;
+
+constexpr std::chrono::seconds kCageEndsMax{1};
+
+bool sooner(const Deadline& a, const Deadline& b) { return a.ns < b.ns; }
+
+// What the plugin's manifest and the node's configuration grant it.
+Result<CageWalls> walls_of(const GenerationFacts& facts, const CoreServices& services) {
+  CageWalls walls;
+  walls.data_dir = services.data_dir_of(facts.slot);
+  walls.run_dir = services.run_dir_of(facts.slot);
+  const auto& capabilities = facts.manifest.capabilities;
+  const auto has = [&](const char* name) {
+    return std::find(capabilities.begin(), capabilities.end(), name) != capabilities.end();
+  };
+  if (has("mount"))
+    return Error{
+        Code::failed_precondition,
+        "a plugin with the capability \"mount\" needs root, which no cage gives: run it with cage = \"shared\""};
+  walls.net = has("net");
+  walls.exec = has("exec");
+  walls.memory_bytes = facts.cage.memory_mb << 20;
+  walls.may_read = facts.cage.may_read;
+  walls.may_write = facts.cage.may_write;
+  auto user = settle_cage_user(walls.data_dir, walls.run_dir);
+  if (!user) return user.error();
+  walls.user = *user;
+  return walls;
+}
 
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -48,47 +79,91 @@ Result<void> Generation::run(const char* name, Phase phase, Deadline deadline) {
 Result<std::unique_ptr<Generation>> Generation::create(CoreServices& services, GenerationFacts facts, StagedFile file,
                                                        Deadline deadline) {
   std::unique_ptr<Generation> made(new Generation(services, std::move(facts)));
-  made->crash_mark_ = CrashMark(made->facts_.slot, file.digest, made->thread_tag_);
-  auto image = [&] {
-    const RunningCode its_constructors(made->crash_mark_.index());
-    return PluginImage::load(std::move(file), made->facts_.manifest);
-  }();
-  if (!image) return image.error();
-  made->image_ = std::move(*image);
-  made->crash_mark_.locate(made->file().path);
-  made->host_ = std::make_unique<HostTable>(services, *made);
-  made->control_ = std::make_unique<ControlThread>("ctl-" + made->facts_.slot, made->thread_tag_);
+  made->file_ = std::move(file);
   made->started_at_ = now_rfc3339();
-  struct Born {
-    void* self = nullptr;
-    const flynn_instance_vt* table = nullptr;
-  };
-  const auto born = std::make_shared<Born>();
-  auto created = made->run(
-      "create",
-      [born, descriptor = &made->image_->descriptor(), host = made->host_->table()](flynn_error* error) {
-        return descriptor->create(host, &born->self, &born->table, error);
-      },
-      deadline);
-  if (created) {
-    made->self_ = born->self;
-    made->table_ = born->table;
-  }
-  if (created && (made->self_ == nullptr || !FLYNN_HAS(made->table_, handle) || !FLYNN_HAS(made->table_, destroy)))
-    created = Error{Code::failed_precondition, made->facts_.slot + ": create left no instance with handle and destroy"};
+  made->make_folders();
+  auto created = made->facts_.cage.own_process ? made->enter_cage(deadline) : made->enter_process(deadline);
   if (created) return made;
-  if (made->control_->stuck())
+  if (made->control_ && made->control_->stuck() && !made->cage_)
     made->abandon(created.error().message);
   else
     made->retire(deadline);
   return created.error();
 }
 
+void Generation::make_folders() {
+  for (const auto& folder : {services_.data_dir_of(facts_.slot), services_.run_dir_of(facts_.slot)}) {
+    std::error_code failure;
+    std::filesystem::create_directories(folder, failure);
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failure);
+  }
+}
+
+Result<void> Generation::enter_process(Deadline deadline) {
+  if (auto ours = leave_cage_user(services_.data_dir_of(facts_.slot), services_.run_dir_of(facts_.slot)); !ours)
+    return ours;
+  crash_mark_ = CrashMark(facts_.slot, file_.digest, thread_tag_);
+  auto image = [&] {
+    const RunningCode its_constructors(crash_mark_.index());
+    return PluginImage::load(file_, facts_.manifest);
+  }();
+  if (!image) return image.error();
+  image_ = std::move(*image);
+  crash_mark_.locate(file_.path);
+  host_ = std::make_shared<HostTable>(services_, *this);
+  control_ = std::make_unique<ControlThread>("ctl-" + facts_.slot, thread_tag_);
+  struct Born {
+    void* self = nullptr;
+    const flynn_instance_vt* table = nullptr;
+  };
+  const auto born = std::make_shared<Born>();
+  auto created = run(
+      "create",
+      [born, descriptor = &image_->descriptor(), host = host_->table()](flynn_error* error) {
+        return descriptor->create(host, &born->self, &born->table, error);
+      },
+      deadline);
+  if (!created) return created;
+  self_ = born->self;
+  table_ = born->table;
+  if (self_ == nullptr || !FLYNN_HAS(table_, handle) || !FLYNN_HAS(table_, destroy))
+    return Error{Code::failed_precondition, facts_.slot + ": create left no instance with handle and destroy"};
+  return {};
+}
+
+Result<void> Generation::enter_cage(Deadline deadline) {
+  CageSpec spec;
+  spec.slot = facts_.slot;
+  spec.manifest = facts_.manifest;
+  spec.image = file_.path;
+  auto walls = walls_of(facts_, services_);
+  if (!walls) return walls.error().context(facts_.slot + ": cage = \"process\"");
+  spec.walls = std::move(*walls);
+  host_ = std::make_shared<HostTable>(services_, *this);
+  spec.info_json = host_->info_json();
+  spec.host = std::shared_ptr<const flynn_host>(host_, host_->table());
+  auto cage = Cage::open(services_.cages, std::move(spec), deadline);
+  if (!cage) return cage.error();
+  cage_ = std::move(*cage);
+  for (const auto& missing : cage_->missing_walls())
+    services_.log.write(FLYNN_LOG_WARN, facts_.slot, "cage_lacks_a_wall", {{"what", missing}});
+  control_ = std::make_unique<ControlThread>("ctl-" + facts_.slot, thread_tag_);
+  auto created = run(
+      "create", [cage = cage_](flynn_error* error) { return cage->create(error); }, deadline);
+  if (!created) return created;
+  self_ = cage_->self();
+  table_ = cage_->table();
+  return {};
+}
+
 Generation::~Generation() {
   if (!gone_) abandon("it was never retired");
 }
 
+ProcessFigures Generation::process_figures() const { return read_process_figures(cage_ ? cage_->pid() : 0); }
+
 std::int64_t Generation::thread_count() const {
+  if (cage_) return process_figures().threads;
   const auto threads = threads_with_tag(thread_tag_);
   return threads ? static_cast<std::int64_t>(threads->size()) : 0;
 }
@@ -207,42 +282,73 @@ Result<void> Generation::drain(Deadline deadline) {
       patience);
 }
 
+Result<void> Generation::stop_and_destroy(Deadline deadline) {
+  if (self_ == nullptr) return {};
+  host_->revoke();
+  if (cage_ && cage_->end()) return {};
+  Result<void> stopped;
+  if (FLYNN_HAS(table_, stop)) {
+    const Deadline patience{deadline.ns + kPatienceNs};
+    stopped = run(
+        "stop",
+        [self = self_, table = table_, deadline](flynn_error* error) { return table->stop(self, deadline.ns, error); },
+        patience);
+  }
+  if (!stopped || !FLYNN_HAS(table_, destroy)) return stopped;
+  return run(
+      "destroy",
+      [self = self_, table = table_](flynn_error*) {
+        table->destroy(self);
+        return static_cast<flynn_status>(FLYNN_OK);
+      },
+      deadline);
+}
+
+// A process can always be ended: there are no zombies in cages.
+void Generation::leave_cage(Deadline deadline) {
+  gone_ = true;
+  if (host_) host_->revoke();
+  if (!cage_) return;
+  const bool hangs = control_ && control_->stuck();
+  if (hangs) cage_->kill();
+  const bool well = cage_->close(std::min(deadline, Deadline::after(kCageEndsMax), sooner));
+  if (!well)
+    services_.log.write(FLYNN_LOG_WARN, facts_.slot, "cage_killed",
+                        {{"generation", std::to_string(facts_.number)}, {"version", facts_.manifest.version}});
+  // A function that hung returns now that its process has gone.
+  for (const auto end = Deadline::after(kCageEndsMax); control_ && control_->stuck() && !end.passed();)
+    ::poll(nullptr, 0, 1);
+  control_.reset();
+}
+
 Generation::Retired Generation::retire(Deadline deadline) {
   Retired retired;
   auto start = std::chrono::steady_clock::now();
-  if (self_ != nullptr) {
-    host_->revoke();
-    Result<void> stopped;
-    if (FLYNN_HAS(table_, stop)) {
-      const Deadline patience{deadline.ns + kPatienceNs};
-      stopped = run(
-          "stop",
-          [self = self_, table = table_, deadline](flynn_error* error) {
-            return table->stop(self, deadline.ns, error);
-          },
-          patience);
-    }
-    if (stopped && FLYNN_HAS(table_, destroy))
-      stopped = run(
-          "destroy",
-          [self = self_, table = table_](flynn_error*) {
-            table->destroy(self);
-            return static_cast<flynn_status>(FLYNN_OK);
-          },
-          deadline);
-    retired.stop_ms = ms_since(start);
-    if (!stopped) {
-      retired.why_not = stopped.error().message;
-      abandon(retired.why_not);
-      return retired;
-    }
+  Result<void> stopped = stop_and_destroy(deadline);
+  retired.stop_ms = ms_since(start);
+  if (facts_.cage.own_process) {
+    start = std::chrono::steady_clock::now();
+    leave_cage(deadline);
+    retired.unload_ms = ms_since(start);
+    retired.unmapped = true;
+    return retired;
+  }
+  if (!stopped) {
+    retired.why_not = stopped.error().message;
+    abandon(retired.why_not);
+    return retired;
   }
   control_.reset();
+  if (!image_) {  // it could not be loaded
+    gone_ = true;
+    retired.unmapped = true;
+    return retired;
+  }
   // A thread that was joined may be listed a moment longer.
-  auto threads = threads_inside(thread_tag_, image_->file().path);
+  auto threads = threads_inside(thread_tag_, file_.path);
   while (!threads.empty() && !deadline.passed()) {
     ::poll(nullptr, 0, 2);
-    threads = threads_inside(thread_tag_, image_->file().path);
+    threads = threads_inside(thread_tag_, file_.path);
   }
   if (!threads.empty()) {
     retired.why_not = "its stop left a thread behind: " + threads.front();
@@ -262,6 +368,7 @@ Generation::Retired Generation::retire(Deadline deadline) {
 
 void Generation::abandon(const std::string& why) {
   if (gone_) return;
+  if (facts_.cage.own_process) return leave_cage(Deadline::after(kCageEndsMax));
   gone_ = true;
   services_.log.write(
       FLYNN_LOG_WARN, facts_.slot, "plugin_zombie",

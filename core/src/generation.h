@@ -7,16 +7,20 @@
 #include <memory>
 #include <string>
 
+#include "cage.h"
 #include "call_counters.h"
 #include "control_thread.h"
 #include "crash_note.h"
 #include "flynn/sdk/call.h"
 #include "hazard.h"
 #include "log.h"
+#include "node_config.h"
 #include "plugin_image.h"
+#include "process_figures.h"
 
 namespace flynn::core {
 
+class CageYard;
 class Door;
 class Listeners;
 
@@ -27,6 +31,10 @@ struct CoreServices {
   EventLog& log;
   std::string node;
   std::filesystem::path data_dir, run_dir;
+  CageYard& cages;
+
+  std::filesystem::path data_dir_of(const std::string& slot) const { return data_dir / "plugins" / slot; }
+  std::filesystem::path run_dir_of(const std::string& slot) const { return run_dir / "plugins" / slot; }
 };
 
 struct GenerationFacts {
@@ -34,6 +42,7 @@ struct GenerationFacts {
   std::int64_t number = 0;
   Manifest manifest;
   std::vector<std::string> listeners;  // that it may borrow
+  CageConfig cage;
 };
 
 /// Lifecycle functions run on a thread of this generation and are waited for until a deadline. Thread: lifecycle
@@ -78,13 +87,17 @@ class Generation : public Guarded {
     return table_->handle(self_, call, reply);
   }
   const GenerationFacts& facts() const { return facts_; }
-  const StagedFile& file() const { return image_->file(); }
+  const StagedFile& file() const { return file_; }
   const std::string& started_at() const { return started_at_; }
   bool may_call(std::string_view interface) const;
   /// What its calls cost; counted by whoever passes them on.
   CallCounters& calls() { return calls_; }
   /// Live threads that it or its calls have started. 0 when the kernel does not tell (without CAP_SYS_NICE).
   std::int64_t thread_count() const;
+  /// Of the process that it runs in.
+  ProcessFigures process_figures() const;
+  /// Null when it runs in the host's process.
+  const Cage* cage() const { return cage_.get(); }
 
  private:
   struct HostTable;  // the flynn_host that the instance sees
@@ -93,11 +106,18 @@ class Generation : public Guarded {
   using Receiver = flynn_status (*)(void*, flynn_bytes, const int*, std::uint32_t, flynn_error*);
   Result<void> receive(const char* name, Receiver receiver, Reply& given, Deadline deadline);
   Result<void> run(const char* name, Phase phase, Deadline deadline);
+  Result<void> enter_process(Deadline deadline);
+  Result<void> enter_cage(Deadline deadline);
+  Result<void> stop_and_destroy(Deadline deadline);
+  void leave_cage(Deadline deadline);
+  void make_folders();
 
   CoreServices& services_;
   GenerationFacts facts_;
-  std::unique_ptr<PluginImage> image_;
-  std::unique_ptr<HostTable> host_;
+  StagedFile file_;
+  std::unique_ptr<PluginImage> image_;  // or
+  std::shared_ptr<Cage> cage_;
+  std::shared_ptr<HostTable> host_;
   void* self_ = nullptr;
   const flynn_instance_vt* table_ = nullptr;
   std::string started_at_;

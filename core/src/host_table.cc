@@ -33,17 +33,11 @@ Generation::HostTable::HostTable(CoreServices& core_services, const Generation& 
   table_.info = &HostTable::info;
   may_call_ = facts_.manifest.requires_;
   may_call_.insert(may_call_.end(), facts_.manifest.optional.begin(), facts_.manifest.optional.end());
-  const auto data = services_.data_dir / "plugins" / facts_.slot, run = services_.run_dir / "plugins" / facts_.slot;
-  for (const auto& folder : {data, run}) {
-    std::error_code failure;
-    std::filesystem::create_directories(folder, failure);
-    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failure);
-  }
   info_json_ = json::serialize(json::object{{"slot", facts_.slot},
                                             {"version", facts_.manifest.version},
                                             {"node", services_.node},
-                                            {"data_dir", data.string()},
-                                            {"run_dir", run.string()},
+                                            {"data_dir", services_.data_dir_of(facts_.slot).string()},
+                                            {"run_dir", services_.run_dir_of(facts_.slot).string()},
                                             {"generation", facts_.number}});
 }
 

@@ -11,6 +11,7 @@ namespace flynn::core {
 struct Generation::HostTable {
   HostTable(CoreServices& core_services, const Generation& owner);
   const flynn_host* table() const { return &table_; }
+  const std::string& info_json() const { return info_json_; }
   /// From now on call and listener answer `cancelled`.
   void revoke() { revoked_.store(true, std::memory_order_release); }
 

@@ -1,8 +1,9 @@
-// flynn-host: run (the keeper), host (the process with the plugins), check-config, probe.
+// flynn-host: run (the keeper), host (the process with the plugins), cage (one plugin), check-config, probe.
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "child.h"
 #include "config_schema.h"
 #include "host_process.h"
 #include "keeper.h"
@@ -52,6 +53,7 @@ int run(const std::vector<std::string>& args) {
   if (command == "run" && has_config) return run_keeper(args[2]);
   if (command == "host" && has_config) return run_host_process(args[2]);
   if (command == "check-config" && has_config) return check_config(args[2]);
+  if (command == "cage" && args.size() == 2) return run_cage();
   if (command == "probe" && args.size() == 2) return probe(args[1]);
   if (command == "version") return std::printf("flynn-host %s\n", kVersion), 0;
   std::fputs(kUsage, stderr);

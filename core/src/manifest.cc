@@ -80,6 +80,7 @@ Result<void> read_lists(const json::object& document, Manifest& manifest) {
   }
   auto capabilities = strings(document, "capabilities");
   if (!capabilities) return capabilities.error();
+  manifest.capabilities = *capabilities;
   for (const auto& capability : *capabilities) {
     constexpr std::string_view kListen = "listen:";
     if (capability.starts_with(kListen)) manifest.listeners.push_back(capability.substr(kListen.size()));

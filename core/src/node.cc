@@ -23,7 +23,8 @@ Node::Node(NodeConfig config, Listeners listeners, EventLog& log)
     : config_(std::move(config)),
       listeners_(std::move(listeners)),
       log_(log),
-      services_{door_, listeners_, log_, config_.node, config_.data_dir, config_.run_dir},
+      cages_(config_.cage_program),
+      services_{door_, listeners_, log_, config_.node, config_.data_dir, config_.run_dir, cages_},
       started_at_(now_rfc3339()),
       interface_(std::make_unique<NodeInterface>(*this, log_)) {
   // Here and not at boot: the admin socket answers already while that runs, and a node without slots would look
@@ -36,7 +37,10 @@ Node::Node(NodeConfig config, Listeners listeners, EventLog& log)
   }
 }
 
-Node::~Node() = default;
+Node::~Node() {
+  cages_.on_end(nullptr);
+  ended_cages_.stop();
+}
 
 SlotPlan* Node::plan(const std::string& name) {
   for (auto& entry : plans_)
@@ -107,6 +111,9 @@ Result<void> Node::boot() {
     if (auto read = read_manifest(*entry); !read) set_status(*entry, "failed", read.error().message);
   }
   if (auto saved = record_.save(); !saved) return saved.error();
+  cages_.on_end([this](const Cage& cage) { cage_ended(cage); });
+  if (std::any_of(plans_.begin(), plans_.end(), [](const auto& entry) { return entry->config.cage.own_process; }))
+    ended_cages_.start([this](const EndedCage& ended) { revive(ended); });
   interface_->start();
   door_.announce(*interface_, NodeInterface::id());
   for (auto* entry : start_order()) try_to_start(*entry);
@@ -164,6 +171,7 @@ Result<std::unique_ptr<Generation>> Node::make_generation(SlotPlan& entry, const
   facts.slot = entry.config.slot;
   facts.manifest = manifest;
   facts.listeners = entry.config.listeners.value_or(manifest.listeners);
+  facts.cage = entry.config.cage;
   {
     const std::lock_guard lock(mutex_);
     facts.number = ++record_.slot(entry.config.slot).last_generation;
@@ -225,6 +233,10 @@ void Node::try_to_start(SlotPlan& entry) {
   const std::lock_guard lock(entry.slot->lifecycle());
   // An exclusive swap hides the current generation for a moment: what looked empty before the lock may be taken now.
   if (entry.slot->current() != nullptr || stays_quarantined(entry)) return;
+  start_now(entry);
+}
+
+void Node::start_now(SlotPlan& entry) {
   if (entry.manifest.name.empty())
     if (auto read = read_manifest(entry); !read) return set_status(entry, "failed", read.error().message);
   auto up = bring_up(entry, boot_file(entry));
@@ -281,6 +293,7 @@ void Node::take_down(SlotPlan& entry) {
 
 void Node::shut_down() {
   stopping_ = true;
+  ended_cages_.stop();
   if (interface_) interface_->stop();
   auto order = start_order();
   std::reverse(order.begin(), order.end());

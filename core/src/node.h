@@ -12,9 +12,11 @@
 
 #include "active_record.h"
 #include "audit_log.h"
+#include "cage_yard.h"
 #include "change_board.h"
 #include "crash_note.h"
 #include "door.h"
+#include "ended_cages.h"
 #include "listeners.h"
 #include "slot_change.h"
 #include "swap.h"
@@ -119,7 +121,7 @@ class Node {
   Result<void> admit(SlotPlan& entry, const std::filesystem::path& file, const StagedFile& staged,
                      const Manifest& manifest);
   void settle_record(SlotPlan& entry);
-  void settle_crash(SlotPlan& entry, SlotRecord& record);
+  void settle_crash(SlotPlan& entry, SlotRecord& record, const CrashNote& crash);
   bool stays_quarantined(SlotPlan& entry);
   void lift_quarantine(SlotPlan& entry);
   Result<SwapOutcome> install(SlotPlan& entry, const std::filesystem::path& file, SlotChange& change);
@@ -129,6 +131,7 @@ class Node {
   json::object newest_signature(const SlotPlan& entry) const;
   std::filesystem::path boot_file(SlotPlan& entry);
   void try_to_start(SlotPlan& entry);
+  void start_now(SlotPlan& entry);
   void take_down(SlotPlan& entry);
   void set_status(SlotPlan& entry, std::string state, std::string reason = {});
   Result<std::unique_ptr<SlotChange>> begin_change(SlotPlan& entry, const std::string& action, SwapOptions options);
@@ -150,11 +153,17 @@ class Node {
   void touched();
   std::filesystem::path images_of(const std::string& slot) const { return config_.data_dir / "core" / "images" / slot; }
 
+  void revive(const EndedCage& ended);
+  bool put_away(SlotPlan& entry, const EndedCage& ended);
+  void cage_ended(const Cage& cage);
+  void settle_cage_crash(SlotPlan& entry, const CrashNote& crash);
+
   NodeConfig config_;
   Listeners listeners_;
   EventLog& log_;
   ChangeBoard changes_;
   Door door_;
+  CageYard cages_;
   CoreServices services_;
   std::unique_ptr<AuditLog> history_;
   std::optional<CrashNote> last_crash_;
@@ -165,6 +174,7 @@ class Node {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> booted_{false};
   std::unique_ptr<NodeInterface> interface_;
+  EndedCages ended_cages_;
 };
 
 }  // namespace flynn::core

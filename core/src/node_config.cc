@@ -161,6 +161,36 @@ Result<void> read_listeners(const toml::table* table, NodeConfig& config) {
   return {};
 }
 
+void read_strings(Section& section, std::string_view key, std::vector<std::string>& values) {
+  const auto* list = section.find(key);
+  if (list == nullptr) return;
+  const auto* names = list->as_array();
+  if (names == nullptr) return section.fail(*list, key, "must be a list of strings");
+  values.clear();
+  for (const auto& name : *names) {
+    if (const auto* text = name.as_string())
+      values.push_back(text->get());
+    else
+      section.fail(name, key, "must be a list of strings");
+  }
+}
+
+void read_cage(Section& section, CageConfig& cage) {
+  std::string where = "shared";
+  section.text("cage", where);
+  cage.own_process = where == "process";
+  if (const auto* node = section.find("cage"); node != nullptr && where != "process" && where != "shared")
+    section.fail(*node, "cage", "must be \"shared\" (in the host's process) or \"process\" (in one of its own)");
+  section.integer("memory_mb", cage.memory_mb);
+  read_strings(section, "may_read", cage.may_read);
+  read_strings(section, "may_write", cage.may_write);
+  for (const auto* paths : {&cage.may_read, &cage.may_write})
+    for (const auto& path : *paths)
+      if (!path.starts_with('/'))
+        section.fail(*section.find(paths == &cage.may_read ? "may_read" : "may_write"), "may_read and may_write",
+                     "must be absolute paths");
+}
+
 Result<PluginConfig> read_plugin(const NodeConfig& config, const std::string& slot, const toml::node& node) {
   const auto* table = node.as_table();
   if (table == nullptr) return wrong(config, node, "plugins." + slot + " must be a table");
@@ -174,19 +204,8 @@ Result<PluginConfig> read_plugin(const NodeConfig& config, const std::string& sl
   section.text("path", path);
   if (path.empty()) return wrong(config, node, "plugins." + slot + ".path is missing: the plugin's .so");
   plugin.path = config.file.parent_path() / path;  // an absolute path stays as it is
-  if (const auto* list = section.find("listeners")) {
-    plugin.listeners.emplace();
-    const auto* names = list->as_array();
-    if (names == nullptr)
-      section.fail(*list, "listeners", "must be a list of names");
-    else
-      for (const auto& name : *names) {
-        if (const auto* text = name.as_string())
-          plugin.listeners->push_back(text->get());
-        else
-          section.fail(name, "listeners", "must be a list of names");
-      }
-  }
+  read_cage(section, plugin.cage);
+  if (section.find("listeners") != nullptr) read_strings(section, "listeners", plugin.listeners.emplace());
   if (const auto* own = section.find("config")) {
     if (own->is_table())
       plugin.config_json = json::serialize(to_json(*own));

@@ -13,9 +13,18 @@
 
 namespace flynn::core {
 
+/// `cage`: where a slot's plugin runs. Source of the choice: docs/decisions/0009-cages.md.
+struct CageConfig {
+  bool own_process = false;           ///< cage = "process"; "shared": in the host's process
+  std::int64_t memory_mb = 512;       ///< private memory that it may ask for
+  std::vector<std::string> may_read;  ///< paths beside the system's and its own folders
+  std::vector<std::string> may_write;
+};
+
 struct PluginConfig {
   std::string slot;
   std::filesystem::path path;
+  CageConfig cage;
   /// The listening sockets that this slot may borrow; absent: those that its manifest names.
   std::optional<std::vector<std::string>> listeners;
   std::string config_json = "{}";
@@ -69,6 +78,8 @@ struct NodeConfig {
   std::vector<PluginConfig> plugins;             ///< in the order of the file
   CoreConfig core;
   TrustConfig trust;
+  /// flynn-host itself, which cages are started from. Not of the file.
+  std::filesystem::path cage_program = "/proc/self/exe";
 };
 
 /// invalid_argument names file, line and key. Unknown keys are errors: they are misspelt ones. Thread: [any].

@@ -30,7 +30,7 @@ void Node::settle_record(SlotPlan& entry) {
   auto& record = record_.slot(entry.config.slot);
   const bool crashed = last_crash_ && last_crash_->slot == entry.config.slot;
   if (!record.pending) {
-    if (crashed) settle_crash(entry, record);
+    if (crashed) settle_crash(entry, record, *last_crash_);
     return;
   }
   const auto undone = *record.pending;
@@ -47,8 +47,7 @@ void Node::settle_record(SlotPlan& entry) {
   history_->add(std::move(note));
 }
 
-void Node::settle_crash(SlotPlan& entry, SlotRecord& record) {
-  const auto& crash = *last_crash_;
+void Node::settle_crash(SlotPlan& entry, SlotRecord& record, const CrashNote& crash) {
   const auto version = version_of(record, crash.digest);
   const auto judgement =
       judge_crash(record, crash.digest, now_ms(), {config_.core.crash_limit, config_.core.crash_window});

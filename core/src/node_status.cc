@@ -32,7 +32,8 @@ json::object Node::describe(const SlotPlan& entry) const {
       {"reason", entry.status.reason},
       {"calls", calls},
       {"errors", errors},
-      {"zombies", entry.zombies.size()}};
+      {"zombies", entry.zombies.size()},
+      {"cage", entry.config.cage.own_process ? "process" : "shared"}};
   if (!entry.note.empty()) document["note"] = entry.note;
   if (!entry.signature.empty()) document["signature"] = entry.signature;
   if (const auto running = changes_.running(entry.config.slot)) document["change"] = running->document();
@@ -42,6 +43,7 @@ json::object Node::describe(const SlotPlan& entry) const {
     document["digest"] = generation->file().digest;
     document["path"] = generation->file().path.string();
     document["started_at"] = generation->started_at();
+    if (generation->cage() != nullptr) document["process"] = generation->cage()->pid();
   }
   return document;
 }

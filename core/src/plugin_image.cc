@@ -62,13 +62,14 @@ Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::
   const UniqueFd in(::open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!in) return errno_error(errno, "open " + source.string());
   const auto temporary = folder / ("." + std::to_string(generation) + ".new");
-  const UniqueFd out(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0500));
+  const UniqueFd out(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0555));
   if (!out) return errno_error(errno, "make " + temporary.string());
   auto digest = digest_and_copy(in.get(), out.get());
   if (!digest) {
     ::unlink(temporary.c_str());
     return digest.error().context("copy " + source.string() + " to " + temporary.string());
   }
+  ::fchmod(out.get(), 0555);  // a cage's user may read it, though not reach it
   StagedFile staged{folder / (std::to_string(generation) + "-" + digest->substr(0, 12) + ".so"), *digest};
   if (::rename(temporary.c_str(), staged.path.c_str()) != 0) return errno_error(errno, "rename " + temporary.string());
   if (auto copied = copy_signature(source, staged.path); !copied) {

@@ -16,8 +16,8 @@ namespace {
 
 using Folder = std::unique_ptr<DIR, int (*)(DIR*)>;
 
-void each_number(const char* path, const std::function<void(DIR*, int)>& visit) {
-  const Folder folder(::opendir(path), &::closedir);
+void each_number(const std::string& path, const std::function<void(DIR*, int)>& visit) {
+  const Folder folder(::opendir(path.c_str()), &::closedir);
   if (!folder) return;
   while (const dirent* entry = ::readdir(folder.get())) {
     const std::string_view name(entry->d_name);
@@ -28,12 +28,13 @@ void each_number(const char* path, const std::function<void(DIR*, int)>& visit) 
 
 }  // namespace
 
-ProcessFigures read_process_figures() {
+ProcessFigures read_process_figures(int pid) {
+  const std::string process = "/proc/" + (pid == 0 ? "self" : std::to_string(pid));
   ProcessFigures figures;
   std::int64_t size = 0, resident = 0;
-  if (std::ifstream statm("/proc/self/statm"); statm >> size >> resident)
+  if (std::ifstream statm(process + "/statm"); statm >> size >> resident)
     figures.memory_bytes = resident * ::sysconf(_SC_PAGESIZE);
-  each_number("/proc/self/fd", [&](DIR* folder, int fd) {
+  each_number(process + "/fd", [&](DIR* folder, int fd) {
     // By its name: the descriptor itself is another thread's, who may close it this moment.
     constexpr std::string_view kSocket = "socket:";
     std::array<char, kSocket.size()> target{};
@@ -43,7 +44,7 @@ ProcessFigures read_process_figures() {
     const bool is_socket = std::string_view(target.data(), static_cast<std::size_t>(length)) == kSocket;
     ++(is_socket ? figures.sockets : figures.descriptors);
   });
-  each_number("/proc/self/task", [&](DIR*, int) { ++figures.threads; });
+  each_number(process + "/task", [&](DIR*, int) { ++figures.threads; });
   return figures;
 }
 

@@ -12,7 +12,8 @@ struct ProcessFigures {
   std::int64_t threads = 0;
 };
 
-/// Reads /proc/self: about a microsecond a descriptor. What can't be read is 0. Thread: [any].
-ProcessFigures read_process_figures();
+/// Reads /proc, of this process unless `pid` names another: about a microsecond a descriptor. What can't be read is 0.
+/// Thread: [any].
+ProcessFigures read_process_figures(int pid = 0);
 
 }  // namespace flynn::core

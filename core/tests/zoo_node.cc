@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -15,6 +16,8 @@ ZooNode::ZooNode(std::initializer_list<std::pair<const char*, const char*>> slot
                  const std::function<void(NodeConfig&)>& change) {
   std::string pattern = "/tmp/flynn-zoo.XXXXXX";
   folder_ = ::mkdtemp(pattern.data());
+  ::chmod(folder_.c_str(), 0711);  // for the users of cages
+  config_.cage_program = FLYNN_HOST_PROGRAM;
   config_.file = folder_ + "/flynn.toml";
   config_.data_dir = folder_ + "/data";
   config_.run_dir = folder_ + "/run";
@@ -76,8 +79,8 @@ json::object ZooNode::last_in_history(const std::string& slot) {
   return entries.empty() ? json::object{} : entries.front().as_object();
 }
 
-Result<Reply> ZooNode::call(const std::string& method, const std::string& interface) {
-  return node_->door().call_as_operator(interface, method, {}, Deadline::after(std::chrono::seconds(10)));
+Result<Reply> ZooNode::call(const std::string& method, const std::string& interface, const json::object& body) {
+  return node_->door().call_as_operator(interface, method, body, Deadline::after(std::chrono::seconds(10)));
 }
 
 std::string ZooNode::version() {

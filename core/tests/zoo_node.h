@@ -12,6 +12,11 @@ namespace flynn::core {
 
 std::string zoo_file(const std::string& animal);
 
+/// Every slot in a process of its own.
+inline void in_cages(NodeConfig& config) {
+  for (auto& plugin : config.plugins) plugin.cage.own_process = true;
+}
+
 class ZooNode {
  public:
   /// Slot -> animal, or the path of a file; `change` may change the configuration.
@@ -34,7 +39,9 @@ class ZooNode {
   json::object last_in_history(const std::string& slot = "cage");
   /// Changes hold until the next reboot().
   CoreConfig& core() { return config_.core; }
-  Result<Reply> call(const std::string& method, const std::string& interface = "zoo.animal/1");
+  NodeConfig& config() { return config_; }
+  Result<Reply> call(const std::string& method, const std::string& interface = "zoo.animal/1",
+                     const json::object& body = {});
   /// The version that answers.
   std::string version();
   std::string state(const std::string& slot = "cage");

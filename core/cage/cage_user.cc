@@ -1,0 +1,73 @@
+#include "cage_user.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <set>
+
+namespace flynn::core {
+namespace {
+
+bool is_cage_user(uid_t user) { return user >= kCageUserFirst && user < kCageUserFirst + kCageUsersMax; }
+
+Result<uid_t> owner_of(const std::filesystem::path& path) {
+  struct stat facts {};
+  if (::lstat(path.c_str(), &facts) != 0) return errno_error(errno, "look at " + path.string());
+  return facts.st_uid;
+}
+
+Result<void> give(const std::filesystem::path& path, uid_t user) {
+  auto owner = owner_of(path);
+  if (!owner) return owner.error();
+  if (*owner == user) return {};
+  if (::lchown(path.c_str(), user, user) != 0) return errno_error(errno, "give " + path.string() + " to its cage");
+  return {};
+}
+
+Result<void> give_all(const std::filesystem::path& folder, uid_t user) {
+  std::error_code failure;
+  for (auto entry = std::filesystem::recursive_directory_iterator(folder, failure);
+       !failure && entry != std::filesystem::recursive_directory_iterator(); entry.increment(failure))
+    if (auto given = give(entry->path(), user); !given) return given;
+  if (failure) return errno_error(failure.value(), "look through " + folder.string());
+  // Last: the folder's owner says that all is done.
+  return give(folder, user);
+}
+
+uid_t first_free(const std::filesystem::path& neighbours) {
+  std::set<uid_t> taken;
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(neighbours, failure))
+    if (const auto owner = owner_of(entry.path())) taken.insert(*owner);
+  for (uid_t user = kCageUserFirst; user < kCageUserFirst + kCageUsersMax; ++user)
+    if (!taken.contains(user)) return user;
+  return 0;
+}
+
+}  // namespace
+
+Result<uid_t> settle_cage_user(const std::filesystem::path& data_dir, const std::filesystem::path& run_dir) {
+  if (::geteuid() != 0) return uid_t{0};
+  auto owner = owner_of(data_dir);
+  if (!owner) return owner;
+  const uid_t user = is_cage_user(*owner) ? *owner : first_free(data_dir.parent_path());
+  if (user == 0) return Error{Code::resource_exhausted, "all users of cages are taken"};
+  if (*owner != user)
+    if (auto given = give_all(data_dir, user); !given) return given.error();
+  if (auto given = give_all(run_dir, user); !given) return given.error();
+  return user;
+}
+
+Result<void> leave_cage_user(const std::filesystem::path& data_dir, const std::filesystem::path& run_dir) {
+  if (::geteuid() != 0) return {};
+  for (const auto& folder : {data_dir, run_dir}) {
+    auto owner = owner_of(folder);
+    if (!owner) return owner.error();
+    if (!is_cage_user(*owner)) continue;
+    if (auto given = give_all(folder, 0); !given) return given;
+  }
+  return {};
+}
+
+}  // namespace flynn::core

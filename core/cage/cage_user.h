@@ -1,0 +1,22 @@
+// CageUser: the user that a slot's cage runs as, and the folders that belong to it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+
+#include "flynn/sdk/result.h"
+
+namespace flynn::core {
+
+/// Users of cages: these ids are nobody's by Debian's policy (uids from 65536 on) and no range of subordinate ids.
+inline constexpr uid_t kCageUserFirst = 1'880'000'000, kCageUsersMax = 1'000;
+
+/// The owner of `data_dir` is the record: the slot has the same user at every start. One that is not a cage's yet gets
+/// the first free one among its neighbours. Gives both folders and all in them to that user; no link is followed.
+/// 0 when this process is not root: then a cage runs as the host does. Thread: one at a time.
+Result<uid_t> settle_cage_user(const std::filesystem::path& data_dir, const std::filesystem::path& run_dir);
+/// The reverse, for a slot that runs in the host's process again.
+Result<void> leave_cage_user(const std::filesystem::path& data_dir, const std::filesystem::path& run_dir);
+
+}  // namespace flynn::core

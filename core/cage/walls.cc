@@ -1,0 +1,104 @@
+#include "walls.h"
+
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "landlock.h"
+#include "syscall_filter.h"
+
+namespace flynn::core {
+namespace {
+
+// Threads and processes of the user, and descriptors: enough for a router, too few for a bomb.
+constexpr rlim_t kTasksMax = 1024, kDescriptorsMax = 65536;
+
+json::array list_of(const std::vector<std::string>& texts) { return json::array(texts.begin(), texts.end()); }
+
+void lower(__rlimit_resource what, rlim_t value) {
+  rlimit now{};
+  if (::getrlimit(what, &now) != 0) return;
+  value = std::min(value, now.rlim_max);  // only ever down
+  now = {value, value};
+  ::setrlimit(what, &now);
+}
+
+void limit(const CageWalls& walls) {
+  lower(RLIMIT_CORE, 0);
+  lower(RLIMIT_NOFILE, kDescriptorsMax);
+  if (walls.user != 0) lower(RLIMIT_NPROC, kTasksMax);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  if (walls.memory_bytes > 0) lower(RLIMIT_DATA, static_cast<rlim_t>(walls.memory_bytes));
+#endif
+}
+
+Result<void> become(uid_t user) {
+  if (user == 0) return {};
+  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
+    ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  if (::setgroups(0, nullptr) != 0) return errno_error(errno, "leave every group");
+  if (::setresgid(user, user, user) != 0) return errno_error(errno, "take the group " + std::to_string(user));
+  if (::setresuid(user, user, user) != 0) return errno_error(errno, "take the user " + std::to_string(user));
+  // A change of user makes /proc/self root's, and the image is opened by that way.
+  ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  return {};
+}
+
+Result<void> reach(const std::string& folder) {
+  if (::access(folder.c_str(), R_OK | W_OK | X_OK) == 0) return {};
+  return errno_error(errno, "its user " + std::to_string(::getuid()) + " can't use " + folder +
+                                " (every folder above it must let others pass: chmod o+x)");
+}
+
+}  // namespace
+
+json::object CageWalls::document() const {
+  return {{"user", user},
+          {"memory_bytes", memory_bytes},
+          {"net", net},
+          {"exec", exec},
+          {"data_dir", data_dir},
+          {"run_dir", run_dir},
+          {"may_read", list_of(may_read)},
+          {"may_write", list_of(may_write)}};
+}
+
+CageWalls CageWalls::from(const json::object& document) {
+  CageWalls walls;
+  walls.user = static_cast<uid_t>(int_or(document, "user"));
+  walls.memory_bytes = int_or(document, "memory_bytes");
+  walls.net = bool_or(document, "net");
+  walls.exec = bool_or(document, "exec");
+  walls.data_dir = string_or(document, "data_dir");
+  walls.run_dir = string_or(document, "run_dir");
+  walls.may_read = strings_or_empty(document, "may_read");
+  walls.may_write = strings_or_empty(document, "may_write");
+  return walls;
+}
+
+Result<std::vector<std::string>> raise_walls(const CageWalls& walls, int image) {
+  std::vector<std::string> missing;
+  ::umask(077);
+  limit(walls);
+  if (auto done = become(walls.user); !done) return done.error();
+  if (walls.user == 0) missing.emplace_back("a user of its own: the host does not run as root");
+  // Ends with the thread of the host that started it; a change of user would undo it.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (const auto& folder : {walls.data_dir, walls.run_dir})
+    if (auto reached = reach(folder); !reached) return reached.error();
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno_error(errno, "give up new privileges");
+  auto landlocked = restrict_files(walls, image);
+  if (!landlocked) return landlocked.error();
+  if (!*landlocked) missing.emplace_back("Landlock: this kernel does not have it");
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  if (auto filtered = filter_syscalls(walls.net, walls.exec); !filtered) return filtered.error();
+#endif
+  return missing;
+}
+
+}  // namespace flynn::core
