@@ -1,6 +1,7 @@
 // prisoner: tries what it is asked to try and says what came of it; for the tests of cages.
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -10,7 +11,6 @@
 #include <csignal>
 #include <cstring>
 #include <new>
-#include <thread>
 
 #include "flynn/sdk/plugin.h"
 #include "flynn/sdk/stream.h"
@@ -102,7 +102,9 @@ class Prisoner : public flynn::Plugin {
     });
     on("test.prisoner/1", "Exit", [](flynn::Call&) -> flynn::Result<flynn::Reply> { std::_Exit(7); });
     on("test.prisoner/1", "Sleep", [](flynn::Call& call) -> flynn::Result<flynn::Reply> {
-      std::this_thread::sleep_for(std::chrono::milliseconds(flynn::int_or(call.body, "ms")));
+      if (const auto begun = flynn::string_or(call.body, "begun"); !begun.empty())
+        (void)open_file(begun, O_WRONLY | O_CREAT);
+      ::poll(nullptr, 0, static_cast<int>(flynn::int_or(call.body, "ms")));
       return flynn::Reply{};
     });
   }

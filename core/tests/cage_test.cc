@@ -17,6 +17,7 @@
 #include "frame.h"
 #include "process_figures.h"
 #include "reply_sink.h"
+#include "running_host.h"
 #include "zoo_node.h"
 
 namespace flynn::core {
@@ -47,10 +48,11 @@ class Prison {
   }
   pid_t process() { return static_cast<pid_t>(int_or(ask("Facts"), "pid", -1)); }
   /// Until another process than `before` answers.
-  bool is_back(pid_t before, std::chrono::milliseconds within = 5s) {
-    for (const auto end = Deadline::after(within); !end.passed(); std::this_thread::sleep_for(1ms))
-      if (const auto now = process(); now > 0 && now != before) return true;
-    return false;
+  bool is_back(pid_t before) {
+    return RunningHost::wait_until([&] {
+      const auto now = process();
+      return now > 0 && now != before;
+    });
   }
   ZooNode zoo;
 };
@@ -223,8 +225,7 @@ TEST(Cage, ASwapThatFailsLeavesNoProcess) {
   ASSERT_FALSE(swapped.ok());
   EXPECT_NE(swapped.error().message.find("the engine does not turn"), std::string::npos) << swapped.error().message;
   EXPECT_EQ(zoo.version(), "1.0.0");
-  for (const auto end = Deadline::after(5s); children() > 1 && !end.passed();) std::this_thread::sleep_for(5ms);
-  EXPECT_EQ(children(), 1);
+  EXPECT_TRUE(RunningHost::wait_until([] { return children() == 1; }));
 }
 
 TEST(Cage, ComesBackAfterAKillAndTheHostIsNotConcerned) {
@@ -241,15 +242,13 @@ TEST(Cage, ComesBackAfterAKillAndTheHostIsNotConcerned) {
 TEST(Cage, SaysUnavailableWhileItIsAway) {
   Prison prison;
   const pid_t before = prison.process();
-  std::atomic<bool> asked{false};
+  const auto begun = string_or(prison.ask("Facts"), "data_dir") + "/begun";
   std::string code;
   std::thread caller([&] {
-    asked = true;
-    auto reply = prison.zoo.call("Sleep", kPrisoner, {{"ms", 5000}});
+    auto reply = prison.zoo.call("Sleep", kPrisoner, {{"ms", 5000}, {"begun", begun}});
     code = reply ? "ok" : std::string(code_name(reply.error().code));
   });
-  while (!asked) std::this_thread::yield();
-  std::this_thread::sleep_for(50ms);
+  EXPECT_TRUE(RunningHost::wait_until([&] { return std::filesystem::exists(begun); }));
   ::kill(before, SIGKILL);
   caller.join();
 
@@ -283,8 +282,7 @@ TEST(Cage, PutsAsideWhatExitsAgainAndAgain) {
       ASSERT_TRUE(prison.is_back(before)) << prison.zoo.reason();
     }
   }
-  for (const auto end = Deadline::after(5s); prison.zoo.state() != "failed" && !end.passed();)
-    std::this_thread::sleep_for(5ms);
+  EXPECT_TRUE(RunningHost::wait_until([&] { return prison.zoo.state() == "failed"; }));
   EXPECT_NE(prison.zoo.reason().find("exit code 7"), std::string::npos) << prison.zoo.reason();
 }
 
@@ -323,7 +321,7 @@ TEST(Cage, LeavesNothingOpenAfterManyLives) {
     const auto now = read_process_figures();
     return now.threads == before.threads && now.sockets == before.sockets && now.descriptors == before.descriptors;
   };
-  for (const auto end = Deadline::after(5s); !settled() && !end.passed();) std::this_thread::sleep_for(20ms);
+  (void)RunningHost::wait_until(settled);
   const auto now = read_process_figures();
   EXPECT_EQ(now.threads, before.threads);
   EXPECT_EQ(now.sockets, before.sockets);

@@ -3,7 +3,7 @@
 
 #include "api_error.h"
 #include "document.h"
-#include "http_message.h"
+#include "wire.h"
 
 namespace flynn::controller {
 

@@ -11,15 +11,20 @@ constexpr std::chrono::milliseconds kDiscoveryTimeout{3000};
 /// Three renewals fit in.
 constexpr std::int64_t kServiceTtlMs = 10'000;
 
+ListenerOptions named(ListenerOptions options) {
+  options.name = "ctl";
+  return options;
+}
+
 }  // namespace
 
 Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions listener,
                        std::chrono::milliseconds keep_alive)
     : context_(door, log, std::move(settings), [this] { pump_.wake(); }),
-      pump_(keep_alive),
+      pump_("ctl", keep_alive),
       api_(context_),
       listener_(
-          listener, [this](HttpRequest& request) { return api_.handle(request); }, pump_),
+          named(std::move(listener)), [this](HttpRequest& request) { return api_.handle(request); }, pump_),
       follower_(door, log, context_.hub),
       jobs_mirror_(door, log, "jobs/status/",
                    {[this](const RangeResult& all) { context_.jobs.replace(all.kvs); },

@@ -7,11 +7,10 @@
 
 #include "api.h"
 #include "event_follower.h"
-#include "http_listener.h"
 #include "reconciler.h"
-#include "stream_pump.h"
 #include "system_app_mirror.h"
 #include "task_queue.h"
+#include "wire.h"
 
 namespace flynn::controller {
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "wire.h"
+
 namespace flynn::controller {
 
 struct EventFilter {
@@ -18,12 +20,5 @@ struct EventFilter {
 };
 
 std::vector<std::string> split_list(std::string_view text);
-
-/// "data: {…}" and one empty line. The client ends an event at every blank line, so there is never a second one.
-std::string sse_data(std::string_view compact_json);
-std::string sse_error(std::string_view text);
-inline constexpr std::string_view kSseKeepAlive = ":\n";
-/// Head of a stream; its end is the end of the connection.
-std::string stream_head(std::string_view content_type);
 
 }  // namespace flynn::controller

@@ -19,7 +19,7 @@ namespace flynn::controller {
 inline constexpr std::size_t kUndeliveredMax = 1000;
 
 /// Thread: [any].
-class EventSubscription {
+class EventSubscription : public http::Feed {
  public:
   EventSubscription(EventFilter filter, std::int64_t after_id) : filter_(std::move(filter)), after_id_(after_id) {}
 
@@ -27,7 +27,7 @@ class EventSubscription {
   void skip_until(std::int64_t id);
   void offer(std::int64_t id, const boost::json::object& event, const std::shared_ptr<const std::string>& bytes);
   /// Appends what has come to `out`; false once the subscription has overflowed and the stream must end.
-  bool take(std::string& out);
+  bool take(std::string& out) override;
 
  private:
   const EventFilter filter_;

@@ -86,7 +86,7 @@ Outcome<HttpResponse> stream_events(Context& context, const HttpRequest& request
     response.stream->head += *before;
   }
   subscription->skip_until(std::max(*last, after));
-  response.stream->events = std::move(subscription);
+  response.stream->feed = std::move(subscription);
   response.stream->keep_alive = true;
   return response;
 }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "api_error.h"
-#include "http_message.h"
+#include "wire.h"
 
 namespace flynn::controller {
 

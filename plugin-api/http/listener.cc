@@ -1,4 +1,4 @@
-#include "http_listener.h"
+#include "listener.h"
 
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -16,10 +16,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "http_connection.h"
+#include "connection.h"
 #include "stream_pump.h"
 
-namespace flynn::controller {
+namespace flynn::http {
 namespace {
 
 constexpr std::uint64_t kWakeToken = 0;
@@ -37,7 +37,7 @@ struct Idle {
 
 struct HttpListener::Impl {
   Impl(ListenerOptions options_in, Handle handle_in, StreamPump& pump_in)
-      : options(options_in), handle(std::move(handle_in)), pump(pump_in) {}
+      : options(std::move(options_in)), handle(std::move(handle_in)), pump(pump_in) {}
 
   const ListenerOptions options;
   const Handle handle;
@@ -202,7 +202,7 @@ void HttpListener::Impl::run_worker() {
 }
 
 HttpListener::HttpListener(ListenerOptions options, Handle handle, StreamPump& pump)
-    : impl_(std::make_unique<Impl>(options, std::move(handle), pump)) {}
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(handle), pump)) {}
 
 HttpListener::~HttpListener() { stop(); }
 
@@ -215,10 +215,11 @@ std::string HttpListener::start(UniqueFd listening) {
   impl_->draining = false;
   for (int i = 0; i < impl_->options.workers; ++i) {
     impl_->workers.emplace_back([impl = impl_.get()] { impl->run_worker(); });
-    ::pthread_setname_np(impl_->workers.back().native_handle(), ("ctl-http-" + std::to_string(i)).c_str());
+    ::pthread_setname_np(impl_->workers.back().native_handle(),
+                         (impl_->options.name + "-http-" + std::to_string(i)).c_str());
   }
   impl_->io = std::thread([impl = impl_.get()] { impl->run_io(); });
-  ::pthread_setname_np(impl_->io.native_handle(), "ctl-accept");
+  ::pthread_setname_np(impl_->io.native_handle(), (impl_->options.name + "-accept").c_str());
   return {};
 }
 
@@ -258,4 +259,4 @@ void HttpListener::stop() {
 
 std::size_t HttpListener::connections() const { return impl_->open; }
 
-}  // namespace flynn::controller
+}  // namespace flynn::http

@@ -10,10 +10,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "event_filter.h"
-#include "event_hub.h"
+#include "sse.h"
 
-namespace flynn::controller {
+namespace flynn::http {
 namespace {
 
 constexpr std::size_t kBufferedMax = 256 * 1024;
@@ -55,7 +54,8 @@ struct StreamPump::Stream {
   bool ending() const { return dead || (source_ended && to_client.empty()); }
 };
 
-StreamPump::StreamPump(std::chrono::milliseconds keep_alive) : keep_alive_(keep_alive) {}
+StreamPump::StreamPump(std::string name, std::chrono::milliseconds keep_alive)
+    : name_(std::move(name)), keep_alive_(keep_alive) {}
 
 StreamPump::~StreamPump() { stop(); }
 
@@ -71,7 +71,7 @@ std::string StreamPump::start() {
   }
   stopping_ = false;
   thread_ = std::thread([this] { run(); });
-  ::pthread_setname_np(thread_.native_handle(), "ctl-streams");
+  ::pthread_setname_np(thread_.native_handle(), (name_ + "-streams").c_str());
   return {};
 }
 
@@ -138,8 +138,8 @@ void StreamPump::run() {
       [[maybe_unused]] ssize_t got = ::read(wake_fd_.get(), &ignored, sizeof ignored);
       accept_new();
       for (auto& [id, stream] : streams_) {
-        if (stream->start->events == nullptr || stream->source_ended) continue;
-        if (!stream->start->events->take(stream->to_client)) stream->source_ended = true;
+        if (stream->start->feed == nullptr || stream->source_ended) continue;
+        if (!stream->start->feed->take(stream->to_client)) stream->source_ended = true;
         if (!stream->to_client.empty() || stream->source_ended) touched_.push_back(id);
       }
     }
@@ -169,7 +169,7 @@ void StreamPump::accept_new() {
       make_nonblocking(stream->start->source.get());
       event.data.u64 = stream->id * 2 + 1;
       if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stream->start->source.get(), &event) != 0) stream->dead = true;
-    } else if (stream->start->events == nullptr) {
+    } else if (stream->start->feed == nullptr) {
       stream->source_ended = true;
     }
     touched_.push_back(stream->id);
@@ -299,4 +299,4 @@ void StreamPump::keep_alive_round(std::chrono::steady_clock::time_point now) {
   }
 }
 
-}  // namespace flynn::controller
+}  // namespace flynn::http

@@ -7,9 +7,9 @@
 #include <functional>
 #include <memory>
 
-#include "http_listener.h"
+#include "listener.h"
 
-namespace flynn::controller {
+namespace flynn::http {
 
 class HttpConnection {
  public:
@@ -32,4 +32,4 @@ class HttpConnection {
   const ListenerOptions& options_;
 };
 
-}  // namespace flynn::controller
+}  // namespace flynn::http

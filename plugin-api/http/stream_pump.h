@@ -16,15 +16,16 @@
 #include <unordered_map>
 #include <vector>
 
-#include "http_message.h"
+#include "message.h"
 
-namespace flynn::controller {
+namespace flynn::http {
 
 inline constexpr std::size_t kStreamsMax = 4000;
 
 class StreamPump {
  public:
-  explicit StreamPump(std::chrono::milliseconds keep_alive = std::chrono::seconds(30));
+  /// `name`: at most 7 characters, of its thread "NAME-streams".
+  explicit StreamPump(std::string name, std::chrono::milliseconds keep_alive = std::chrono::seconds(30));
   ~StreamPump();
 
   /// Empty, or why it could not start.
@@ -51,6 +52,7 @@ class StreamPump {
   void finish_round();
   void keep_alive_round(std::chrono::steady_clock::time_point now);
 
+  const std::string name_;
   const std::chrono::milliseconds keep_alive_;
   UniqueFd epoll_, wake_fd_;
   std::thread thread_;
@@ -64,4 +66,4 @@ class StreamPump {
   std::uint64_t next_id_ = 1;                                           // [loop]
 };
 
-}  // namespace flynn::controller
+}  // namespace flynn::http

@@ -10,13 +10,14 @@
 #include <memory>
 #include <string>
 
-#include "http_message.h"
+#include "message.h"
 
-namespace flynn::controller {
+namespace flynn::http {
 
 class StreamPump;
 
 struct ListenerOptions {
+  std::string name = "http";  // at most 7 characters, of its threads "NAME-http-N" and "NAME-accept"
   int workers = 12;
   std::size_t connections_max = 1024;
   std::size_t request_bytes_max = 16 * 1024 * 1024;
@@ -48,4 +49,4 @@ class HttpListener {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace flynn::controller
+}  // namespace flynn::http

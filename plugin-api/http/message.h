@@ -11,9 +11,15 @@
 
 #include "flynn/sdk/unique_fd.h"
 
-namespace flynn::controller {
+namespace flynn::http {
 
-class EventSubscription;
+/// Text that comes without a descriptor; StreamPump::wake() tells of it. Thread: take by the pump's.
+class Feed {
+ public:
+  virtual ~Feed() = default;
+  /// Appends what has come to `out`; false once the stream must end.
+  virtual bool take(std::string& out) = 0;
+};
 
 struct HttpRequest {
   std::string method;
@@ -41,7 +47,7 @@ struct StreamStart {
   bool duplex = false;      // the client's bytes go to the source
   std::string from_client;  // those that came before the stream began
   bool keep_alive = false;  // a lone ":" line every 30 s
-  std::shared_ptr<EventSubscription> events;
+  std::shared_ptr<Feed> feed;
 };
 
 struct HttpResponse {
@@ -52,4 +58,4 @@ struct HttpResponse {
   std::unique_ptr<StreamStart> stream;
 };
 
-}  // namespace flynn::controller
+}  // namespace flynn::http

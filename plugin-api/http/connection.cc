@@ -1,4 +1,4 @@
-#include "http_connection.h"
+#include "connection.h"
 
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/HTTPServerRequestImpl.h>
@@ -15,7 +15,7 @@
 #include "flynn/sdk/stream.h"
 #include "stream_pump.h"
 
-namespace flynn::controller {
+namespace flynn::http {
 namespace {
 
 namespace net = Poco::Net;
@@ -157,4 +157,4 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
   return keep;
 }
 
-}  // namespace flynn::controller
+}  // namespace flynn::http

@@ -1,6 +1,6 @@
-#include "http_message.h"
+#include "message.h"
 
-namespace flynn::controller {
+namespace flynn::http {
 namespace {
 
 int digit_of(char c) {
@@ -77,4 +77,4 @@ bool parse_target(std::string_view target, HttpRequest& request) {
   return question == std::string_view::npos || parse_query(target.substr(question + 1), request);
 }
 
-}  // namespace flynn::controller
+}  // namespace flynn::http
