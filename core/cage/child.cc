@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <thread>
@@ -41,7 +42,8 @@ class Inmate {
   flynn_status handle(const Received& request, Answer& answer) {
     std::vector<int> numbers;
     const auto call = call_of(request, numbers);
-    if (table_ == nullptr) return FLYNN_E_UNAVAILABLE;
+    // The host asks only after the phases before have answered; this says so to the memory as well.
+    if (phases_done_.load(std::memory_order_acquire) == 0 || table_ == nullptr) return FLYNN_E_UNAVAILABLE;
     return table_->handle(self_, &call, answer.table());
   }
 
@@ -49,6 +51,7 @@ class Inmate {
     flynn_error error{};
     error.struct_size = sizeof error;
     const auto status = run(request, answer, error);
+    phases_done_.fetch_add(1, std::memory_order_release);
     if (status != FLYNN_OK)
       answer.table()->set_error(answer.table(), status,
                                 {error.message, std::min<std::uint64_t>(error.message_size, sizeof error.message)}, {});
@@ -65,6 +68,7 @@ class Inmate {
   std::unique_ptr<PluginImage> image_;
   void* self_ = nullptr;
   const flynn_instance_vt* table_ = nullptr;
+  std::atomic<std::uint64_t> phases_done_{0};
 };
 
 flynn_status fail(flynn_error& error, const Error& why) {

@@ -70,7 +70,7 @@ TEST(Cage, RunsThePluginInAProcessAndAsAUserOfItsOwn) {
   EXPECT_EQ(folder.st_uid, kCageUserFirst) << "its own folder is its own";
 }
 
-TEST(Cage, GivesNothingThatTheManifestDoesNotName) {
+TEST(Cage, GivesNoFileThatTheManifestDoesNotName) {
   Prison prison;
   const auto data = string_or(prison.ask("Facts"), "data_dir");
   const std::string foreign = prison.zoo.folder() + "/readable";
@@ -82,6 +82,14 @@ TEST(Cage, GivesNothingThatTheManifestDoesNotName) {
   EXPECT_EQ(prison.attempt("read", {{"path", "/etc/shadow"}}), EACCES);
   EXPECT_EQ(prison.attempt("read", {{"path", foreign}}), EACCES) << "Landlock: not even what all may read";
   EXPECT_EQ(prison.attempt("write", {{"path", "/tmp/flynn-escape"}}), EACCES);
+}
+
+TEST(Cage, MakesNoSystemCallThatTheManifestDoesNotName) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer makes system calls of its own, so there is no filter";
+#endif
+  Prison prison;
+
   EXPECT_EQ(prison.attempt("connect", {{"number", prison.zoo.port()}}), EPERM);
   EXPECT_EQ(prison.attempt("exec"), EPERM);
   EXPECT_EQ(prison.attempt("mount"), EPERM);

@@ -6,6 +6,7 @@
 #include "dns_server.h"
 #include "flynn/sdk/plugin.h"
 #include "registration.h"
+#include "wire.h"
 
 namespace flynn::discovery {
 namespace {
@@ -16,6 +17,7 @@ class DiscoveryPlugin : public Plugin {
       : Plugin(host),
         store_(host),
         registration_(store_),
+        wire_(registration_, registry_),
         mirror_(host, host, std::string(kServicesPrefix),
                 {[this](const RangeResult& all) { registry_.replace(all); },
                  [this](std::int64_t, const std::vector<StoreEvent>& events) { registry_.apply(events); }}) {
@@ -33,6 +35,7 @@ class DiscoveryPlugin : public Plugin {
   Result<void> configure(const json::object& config) override {
     if (configured_) return Error{Code::restart_required, "takes effect when the plugin is swapped"};
     configured_ = true;
+    url_ = string_or(config, "http_url");
     dns_options_.address = string_or(config, "dns_address");
     dns_options_.port = static_cast<int>(int_or(config, "dns_port", 53));
     dns_options_.resolvers = strings_or_empty(config, "resolvers");
@@ -51,6 +54,36 @@ class DiscoveryPlugin : public Plugin {
   }
 
   Result<void> activate() override {
+    if (auto opened = open_wire(); !opened) return opened;
+    return open_dns();
+  }
+
+  Result<void> quiesce() override {
+    wire_.quiesce();
+    dns_.reset();
+    return {};
+  }
+
+  Result<void> stop(Deadline) override {
+    dns_.reset();
+    wire_.stop();
+    mirror_.stop();
+    registry_.close_watchers();
+    return {};
+  }
+
+ private:
+  // Without a socket in the configuration there is no HTTP, and calls work.
+  Result<void> open_wire() {
+    auto listening = host().listener("discovery.http");
+    if (listening) return wire_.start(std::move(*listening), url_);
+    if (listening.error().code != Code::not_found && listening.error().code != Code::permission_denied)
+      return listening.error();
+    host().info("http_off", {{"why", listening.error().message}});
+    return {};
+  }
+
+  Result<void> open_dns() {
     if (dns_options_.address.empty()) return {};
     dns_ = std::make_unique<DnsServer>(dns_options_, [this](const ServiceName& name) { return look_up(name); });
     // Names are a convenience of jobs; calls must work without.
@@ -61,19 +94,6 @@ class DiscoveryPlugin : public Plugin {
     return {};
   }
 
-  Result<void> quiesce() override {
-    dns_.reset();
-    return {};
-  }
-
-  Result<void> stop(Deadline) override {
-    dns_.reset();
-    mirror_.stop();
-    registry_.close_watchers();
-    return {};
-  }
-
- private:
   void method(const char* name, Result<Reply> (DiscoveryPlugin::*function)(Call&)) {
     on("flynn.discovery/1", name, [this, function](Call& call) { return (this->*function)(call); });
   }
@@ -154,8 +174,9 @@ class DiscoveryPlugin : public Plugin {
   }
 
   Result<Reply> set_meta(Call& call) {
-    const auto* meta = find_object(call.body, "meta");
-    if (meta == nullptr) return Error{Code::invalid_argument, "member \"meta\" must be an object"};
+    const auto* meta = call.body.if_contains("meta");
+    if (meta == nullptr || !meta->is_object())
+      return Error{Code::invalid_argument, "member \"meta\" must be an object"};
     auto set = registration_.set_meta(string_or(call.body, "service"), *meta, int_or(call.body, "index"));
     if (!set) return set.error();
     return Reply{{{"meta", set->meta}, {"index", set->index}}};
@@ -164,7 +185,9 @@ class DiscoveryPlugin : public Plugin {
   StoreClient store_;
   Registration registration_;
   Registry registry_;
+  Wire wire_;
   StoreMirror mirror_;
+  std::string url_;
   DnsServerOptions dns_options_;
   std::unique_ptr<DnsServer> dns_;
   bool configured_ = false;

@@ -129,19 +129,43 @@ Result<Registration::Meta> Registration::meta(const std::string& service) {
   if (auto checked = check_service(service); !checked) return checked.error();
   auto kv = store_.get(meta_key(service));
   if (!kv) return kv.error();
-  if (!*kv) return Meta{};
+  if (!*kv) return Meta{json::object{}, 0};
   const auto* value = (*kv)->value.if_object();
-  const auto* meta = value == nullptr ? nullptr : find_object(*value, "meta");
+  const auto* meta = value == nullptr ? nullptr : value->if_contains("meta");
   return Meta{meta == nullptr ? json::object{} : *meta, (*kv)->mod_revision};
 }
 
-Result<Registration::Meta> Registration::set_meta(const std::string& service, const json::object& meta,
-                                                  std::int64_t index) {
+Result<void> Registration::make_service(const std::string& service, const std::string& leader_type) {
   if (auto checked = check_service(service); !checked) return checked.error();
-  auto written = store_.txn()
-                     .if_mod(meta_key(service), index)
-                     .put(meta_key(service), json::object{{"v", 1}, {"meta", meta}})
-                     .commit();
+  if (leader_type != "oldest" && leader_type != "manual") return bad("leader_type", "must be \"oldest\" or \"manual\"");
+  auto made = store_.txn()
+                  .if_absent(config_key(service))
+                  .put(config_key(service), json::object{{"v", 1}, {"leader_type", leader_type}})
+                  .commit();
+  if (made) return {};
+  if (made.error().code == Code::conflict)
+    return Error{Code::already_exists, "service \"" + service + "\" already exists"};
+  return made.error();
+}
+
+Result<void> Registration::remove_service(const std::string& service) {
+  auto found = view(service);
+  if (!found) return found.error();
+  if (!found->known) return Error{Code::not_found, "service \"" + service + "\" not found"};
+  auto erased = store_.txn().erase_prefix(service_folder(service)).commit();
+  if (!erased) return erased.error();
+  return {};
+}
+
+Result<Registration::Meta> Registration::set_meta(const std::string& service, const json::value& meta,
+                                                  std::int64_t index, const std::string& leader) {
+  if (auto checked = check_service(service); !checked) return checked.error();
+  if (!leader.empty())
+    if (auto checked = check_instance_id(leader); !checked) return checked.error();
+  auto txn = store_.txn();
+  txn.if_mod(meta_key(service), index).put(meta_key(service), json::object{{"v", 1}, {"meta", meta}});
+  if (!leader.empty()) txn.put(leader_key(service), json::object{{"v", 1}, {"id", leader}});
+  auto written = txn.commit();
   if (!written) return written.error().context("metadata of service " + service);
   return Meta{meta, *written};
 }

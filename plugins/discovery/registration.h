@@ -37,12 +37,18 @@ class Registration {
   Result<void> set_leader(const std::string& service, const std::string& id);
 
   struct Meta {
-    json::object meta;
+    json::value meta;
     std::int64_t index = 0;
   };
   Result<Meta> meta(const std::string& service);
-  /// `conflict` unless `index` is that of the present one (0: absent).
-  Result<Meta> set_meta(const std::string& service, const json::object& meta, std::int64_t index);
+  /// `conflict` unless `index` is that of the present one (0: absent). `leader`: becomes the leader at the same moment.
+  Result<Meta> set_meta(const std::string& service, const json::value& meta, std::int64_t index,
+                        const std::string& leader = {});
+
+  /// already_exists. `leader_type`: "oldest" or "manual".
+  Result<void> make_service(const std::string& service, const std::string& leader_type);
+  /// With all that belongs to it; not_found.
+  Result<void> remove_service(const std::string& service);
 
  private:
   StoreClient& store_;

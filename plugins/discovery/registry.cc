@@ -26,18 +26,14 @@ std::optional<KeyParts> parts_of(std::string_view key) {
                   second == std::string_view::npos ? std::string() : std::string(rest.substr(second + 1))};
 }
 
-std::string service_folder(std::string_view service) {
-  return std::string(kServicesPrefix) + std::string(service) + "/";
-}
-
 std::string line(json::object document) { return json::serialize(document) + "\n"; }
 
 std::string instance_line(const char* kind, const Instance& instance) {
   return line({{"kind", kind}, {"service", instance.service}, {"instance", to_json(instance)}});
 }
 
-std::string leader_line(const std::string& service, const std::string& id) {
-  return line({{"kind", "leader"}, {"service", service}, {"id", id.empty() ? json::value() : json::value(id)}});
+std::string meta_line(const std::string& service, const json::value& meta, std::int64_t index) {
+  return line({{"kind", "service_meta"}, {"service", service}, {"meta", meta}, {"index", index}});
 }
 
 std::string oldest(const std::vector<const Instance*>& instances) {
@@ -48,6 +44,10 @@ std::string oldest(const std::vector<const Instance*>& instances) {
 
 }  // namespace
 
+std::string service_folder(std::string_view service) {
+  return std::string(kServicesPrefix) + std::string(service) + "/";
+}
+std::string config_key(std::string_view service) { return service_folder(service) + "config"; }
 std::string instance_key(std::string_view service, std::string_view id) {
   return service_folder(service) + "instances/" + std::string(id);
 }
@@ -76,16 +76,19 @@ std::optional<Instance> instance_of(const KeyValue& kv) {
 
 ServiceView view_of(const RangeResult& keys_of_service, std::string_view service) {
   ServiceView view;
+  view.known = !keys_of_service.kvs.empty();
   std::string manual;
   for (const auto& kv : keys_of_service.kvs) {
     if (auto instance = instance_of(kv)) view.instances.push_back(std::move(*instance));
+    if (kv.key == config_key(service) && kv.value.is_object())
+      view.manual = string_or(kv.value.get_object(), "leader_type") == "manual";
     if (kv.key == leader_key(service) && kv.value.is_object()) manual = string_or(kv.value.get_object(), "id");
   }
   std::sort(view.instances.begin(), view.instances.end(),
             [](const auto& a, const auto& b) { return a.index < b.index; });
   const bool lives =
       std::any_of(view.instances.begin(), view.instances.end(), [&](const auto& one) { return one.id == manual; });
-  if (lives)
+  if (lives || view.manual)
     view.leader = manual;
   else if (!view.instances.empty())
     view.leader = view.instances.front().id;
@@ -93,10 +96,18 @@ ServiceView view_of(const RangeResult& keys_of_service, std::string_view service
 }
 
 std::string Registry::leader_of(const Service& service) {
-  if (service.instances.contains(service.manual_leader)) return service.manual_leader;
+  if (service.manual || service.instances.contains(service.manual_leader)) return service.manual_leader;
   std::vector<const Instance*> all;
   for (const auto& [id, instance] : service.instances) all.push_back(&instance);
   return oldest(all);
+}
+
+std::string Registry::leader_line(const std::string& name, const Service& service) {
+  const auto id = leader_of(service);
+  json::object document{{"kind", "leader"}, {"service", name}, {"id", id.empty() ? json::value() : json::value(id)}};
+  if (const auto found = service.instances.find(id); found != service.instances.end())
+    document["instance"] = to_json(found->second);
+  return line(std::move(document));
 }
 
 // One key's change, and the lines that tell it.
@@ -110,6 +121,15 @@ void Registry::change(const StoreEvent& event, std::string& text, std::string& n
   if (parts->kind == "leader") {
     service.manual_leader =
         put && event.kv.value.is_object() ? string_or(event.kv.value.get_object(), "id") : std::string();
+  } else if (parts->kind == "config") {
+    service.manual =
+        put && event.kv.value.is_object() && string_or(event.kv.value.get_object(), "leader_type") == "manual";
+  } else if (parts->kind == "meta") {
+    const auto* value = put ? event.kv.value.if_object() : nullptr;
+    const auto* meta = value == nullptr ? nullptr : value->if_contains("meta");
+    service.meta = meta == nullptr ? json::value() : *meta;
+    service.meta_index = meta == nullptr ? 0 : event.kv.mod_revision;
+    if (meta != nullptr) text += meta_line(name, service.meta, service.meta_index);
   } else if (parts->kind == "instances") {
     const auto known = service.instances.find(parts->id);
     if (auto instance = put ? instance_of(event.kv) : std::nullopt) {
@@ -120,7 +140,7 @@ void Registry::change(const StoreEvent& event, std::string& text, std::string& n
       service.instances.erase(known);
     }
   }
-  if (const auto leader = leader_of(service); leader != leader_before) text += leader_line(name, leader);
+  if (leader_of(service) != leader_before) text += leader_line(name, service);
 }
 
 void Registry::apply_one(const StoreEvent& event) {
@@ -149,6 +169,7 @@ void Registry::replace(const RangeResult& all) {
   for (const auto& kv : all.kvs) {
     const auto parts = parts_of(kv.key);
     const auto instance = instance_of(kv);
+    // What is told again is no harm; an instance would look as if it had changed.
     const bool same = parts && instance && services_[parts->service].instances.contains(parts->id) &&
                       to_json(services_[parts->service].instances[parts->id]) == to_json(*instance);
     if (!same) events.push_back({EventKind::put, kv});
@@ -180,7 +201,8 @@ std::string Registry::snapshot_lines(const std::string& wanted) const {
     for (const auto& [id, instance] : service.instances) order.push_back(&instance);
     std::sort(order.begin(), order.end(), [](auto a, auto b) { return a->index < b->index; });
     for (const auto* instance : order) text += instance_line("up", *instance);
-    if (!order.empty()) text += leader_line(name, leader_of(service));
+    if (!leader_of(service).empty()) text += leader_line(name, service);
+    if (!service.meta.is_null()) text += meta_line(name, service.meta, service.meta_index);
   }
   return text + line({{"kind", "current"}});
 }

@@ -29,11 +29,17 @@ std::optional<Instance> instance_of(const KeyValue& kv);
 std::string instance_key(std::string_view service, std::string_view id);
 std::string leader_key(std::string_view service);
 std::string meta_key(std::string_view service);
+std::string config_key(std::string_view service);
+/// The folder of all keys of a service.
+std::string service_folder(std::string_view service);
 
-/// The instances of a service, oldest first, and who leads: the one set by hand while it lives, else the oldest.
+/// The instances of a service, oldest first, and who leads: the one set by hand while it lives, else the oldest. Of a
+/// service whose leader is `manual`: the one set by hand, whether it lives or not.
 struct ServiceView {
   std::vector<Instance> instances;
   std::string leader;  // empty: none
+  bool known = false;  // it was made, or has or had something
+  bool manual = false;
 };
 ServiceView view_of(const RangeResult& keys_of_service, std::string_view service);
 
@@ -55,6 +61,9 @@ class Registry {
   struct Service {
     std::map<std::string, Instance> instances;  // by id
     std::string manual_leader;
+    bool manual = false;
+    json::value meta;  // null: none
+    std::int64_t meta_index = 0;
   };
   void forget_gone();
   struct Watcher {
@@ -62,6 +71,7 @@ class Registry {
     UniqueFd fd;
   };
   static std::string leader_of(const Service& service);
+  static std::string leader_line(const std::string& name, const Service& service);
   void change(const StoreEvent& event, std::string& text_of_service, std::string& service_name);
   void apply_one(const StoreEvent& event);
   void tell(const std::string& service, const std::string& lines);
