@@ -85,7 +85,8 @@ class DiscoveryPlugin : public Plugin {
 
   Result<void> open_dns() {
     if (dns_options_.address.empty()) return {};
-    dns_ = std::make_unique<DnsServer>(dns_options_, [this](const ServiceName& name) { return look_up(name); });
+    dns_ = std::make_unique<DnsServer>(dns_options_,
+                                       [this](const std::string& service) { return registry_.view(service); });
     // Names are a convenience of jobs; calls must work without.
     if (auto started = dns_->start(); !started) {
       host().warn("dns_not_started", {{"error", started.error().message}});
@@ -96,15 +97,6 @@ class DiscoveryPlugin : public Plugin {
 
   void method(const char* name, Result<Reply> (DiscoveryPlugin::*function)(Call&)) {
     on("flynn.discovery/1", name, [this, function](Call& call) { return (this->*function)(call); });
-  }
-
-  std::optional<std::vector<Ipv4>> look_up(const ServiceName& name) const {
-    const auto found = registry_.addresses(name.service, name.leader);
-    if (!found) return std::nullopt;
-    std::vector<Ipv4> addresses;
-    for (const auto& addr : *found)
-      if (auto ip = parse_ipv4(addr)) addresses.push_back(*ip);
-    return addresses;
   }
 
   Result<Reply> add(Call& call) {

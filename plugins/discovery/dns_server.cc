@@ -13,7 +13,6 @@ namespace flynn::discovery {
 namespace {
 
 constexpr std::size_t kMessageBytesMax = 4096, kWaitingMax = 1024;
-constexpr std::uint32_t kTtlSeconds = 1;  // an instance may go at any moment
 constexpr int kTickMs = 250;
 
 sockaddr_in socket_address(const Ipv4& address, int port) {
@@ -43,6 +42,12 @@ void send_to(int fd, std::string_view message, const sockaddr_in& to) {
       ::sendto(fd, message.data(), message.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to);
 }
 
+std::string server_failure(std::string_view message, const DnsQuery& query) {
+  DnsReply reply;
+  reply.code = DnsCode::server_failure;
+  return dns_reply(message, query, reply, query.udp_bytes_max);
+}
+
 }  // namespace
 
 std::vector<std::string> resolvers_of(const std::string& resolv_conf_text) {
@@ -59,6 +64,11 @@ std::vector<std::string> resolvers_of(const std::string& resolv_conf_text) {
 
 DnsServer::DnsServer(DnsServerOptions options, ServiceLookup lookup)
     : options_(std::move(options)), lookup_(std::move(lookup)) {}
+
+void DnsServer::stop() {
+  tcp_.stop();
+  worker_.stop();
+}
 
 Result<void> DnsServer::start() {
   auto address = parse_ipv4(options_.address);
@@ -78,6 +88,10 @@ Result<void> DnsServer::start() {
     return errno_error(errno, "DNS: bind " + options_.address + ":" + std::to_string(options_.port));
   ::getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&bound), &size);
   port_ = ntohs(bound.sin_port);
+  // Who gets no TCP still has UDP.
+  (void)tcp_.start(bound, resolvers_, [this](std::string_view message, const DnsQuery& query) {
+    return zone_answer(message, query, lookup_, kTcpBytesMax, turn_++);
+  });
   worker_.start("dns", [this](const StopSignal& stop) { run(stop); });
   return {};
 }
@@ -97,14 +111,6 @@ void DnsServer::run(const StopSignal& stop) {
   upstream_.reset();
 }
 
-std::string DnsServer::answer_ours(std::string_view message, const DnsQuery& query) const {
-  const auto name = service_of_name(query.name);
-  const auto addresses = name.service.empty() ? std::nullopt : lookup_(name);
-  if (!addresses) return dns_answer(message, query, DnsCode::no_such_name, {}, kTtlSeconds);
-  const bool wanted = query.type == kTypeA && query.klass == kClassIn;
-  return dns_answer(message, query, DnsCode::no_error, wanted ? *addresses : std::vector<Ipv4>{}, kTtlSeconds);
-}
-
 void DnsServer::take_question() {
   std::array<char, kMessageBytesMax> bytes{};
   sockaddr_in client{};
@@ -115,9 +121,10 @@ void DnsServer::take_question() {
   const std::string message(bytes.data(), static_cast<std::size_t>(got));
   const auto query = parse_dns_query(message);
   if (!query) return;  // an answer to nonsense would make us a reflector
-  if (in_our_domain(query->name)) return send_to(socket_.get(), answer_ours(message, *query), client);
+  if (in_our_domain(query->name))
+    return send_to(socket_.get(), zone_answer(message, *query, lookup_, query->udp_bytes_max, turn_++), client);
   if (resolvers_.empty() || waiting_.size() >= kWaitingMax)
-    return send_to(socket_.get(), dns_answer(message, *query, DnsCode::server_failure, {}, 0), client);
+    return send_to(socket_.get(), server_failure(message, *query), client);
   std::uint16_t id = random_id();
   while (waiting_.contains(id)) id = random_id();
   auto& waiting = waiting_[id];
@@ -163,7 +170,7 @@ void DnsServer::retry_late_ones(std::chrono::steady_clock::time_point now) {
     } else {
       set_id(waiting.message, waiting.client_id);
       if (auto query = parse_dns_query(waiting.message))
-        send_to(socket_.get(), dns_answer(waiting.message, *query, DnsCode::server_failure, {}, 0), waiting.client);
+        send_to(socket_.get(), server_failure(waiting.message, *query), waiting.client);
       entry = waiting_.erase(entry);
     }
   }

@@ -1,9 +1,10 @@
-// DnsServer: answers `<service>.discoverd` and `leader.<service>.discoverd` to jobs, and passes every other name to the
-// machine's own resolvers.
+// DnsServer: answers the names of the zone `discoverd` to jobs, and passes every other name to the machine's own
+// resolvers. By UDP, and by TCP what is too large for that.
 #pragma once
 
 #include <netinet/in.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -11,14 +12,12 @@
 #include <unordered_map>
 #include <vector>
 
-#include "dns_message.h"
+#include "dns_tcp.h"
+#include "dns_zone.h"
 #include "flynn/sdk/unique_fd.h"
 #include "flynn/sdk/worker.h"
 
 namespace flynn::discovery {
-
-/// The addresses of a service; nullopt: there is no such service. Thread: [any].
-using ServiceLookup = std::function<std::optional<std::vector<Ipv4>>(const ServiceName&)>;
 
 struct DnsServerOptions {
   std::string address;                 // IPv4 to listen on; it may come to exist later (the bridge's)
@@ -30,15 +29,15 @@ struct DnsServerOptions {
 /// The IPv4 name servers of a resolv.conf.
 std::vector<std::string> resolvers_of(const std::string& resolv_conf_text);
 
-/// One UDP socket and one thread ("dns"). Questions that wait for an upstream are bounded; the oldest gives way.
-/// Thread: [control].
+/// One UDP socket and one thread ("dns"); DnsTcp beside it on the same port. Questions that wait for an upstream are
+/// bounded; the oldest gives way. Thread: [control].
 class DnsServer {
  public:
   DnsServer(DnsServerOptions options, ServiceLookup lookup);
   ~DnsServer() { stop(); }
 
   Result<void> start();
-  void stop() { worker_.stop(); }
+  void stop();
   int port() const { return port_; }
 
  private:
@@ -55,7 +54,6 @@ class DnsServer {
   void answer_from_upstream();
   void ask_upstream(std::uint16_t id, Waiting& waiting);
   void retry_late_ones(std::chrono::steady_clock::time_point now);
-  std::string answer_ours(std::string_view message, const DnsQuery& query) const;
 
   DnsServerOptions options_;
   ServiceLookup lookup_;
@@ -63,6 +61,8 @@ class DnsServer {
   UniqueFd socket_, upstream_;
   std::unordered_map<std::uint16_t, Waiting> waiting_;  // by the id that the upstream sees
   int port_ = 0;
+  std::atomic<unsigned> turn_{0};
+  DnsTcp tcp_;
   Worker worker_;
 };
 

@@ -122,6 +122,7 @@ void Registry::change(const StoreEvent& event, std::string& text, std::string& n
     service.manual_leader =
         put && event.kv.value.is_object() ? string_or(event.kv.value.get_object(), "id") : std::string();
   } else if (parts->kind == "config") {
+    service.made = put;
     service.manual =
         put && event.kv.value.is_object() && string_or(event.kv.value.get_object(), "leader_type") == "manual";
   } else if (parts->kind == "meta") {
@@ -233,18 +234,19 @@ std::size_t Registry::watchers() const {
   return watchers_.size();
 }
 
-std::optional<std::vector<std::string>> Registry::addresses(const std::string& service, bool leader_only) const {
+ServiceView Registry::view(const std::string& name) const {
   const std::lock_guard lock(mutex_);
-  const auto found = services_.find(service);
-  if (found == services_.end() || found->second.instances.empty()) return std::nullopt;
-  const auto leader = leader_of(found->second);
-  std::vector<const Instance*> order;
-  for (const auto& [id, instance] : found->second.instances)
-    if (!leader_only || id == leader) order.push_back(&instance);
-  std::sort(order.begin(), order.end(), [](auto a, auto b) { return a->index < b->index; });
-  std::vector<std::string> addresses;
-  for (const auto* instance : order) addresses.push_back(instance->addr);
-  return addresses;
+  ServiceView view;
+  const auto found = services_.find(name);
+  if (found == services_.end()) return view;
+  const auto& service = found->second;
+  view.known = service.made || !service.instances.empty();
+  view.manual = service.manual;
+  view.leader = leader_of(service);
+  for (const auto& [id, instance] : service.instances) view.instances.push_back(instance);
+  std::sort(view.instances.begin(), view.instances.end(),
+            [](const auto& a, const auto& b) { return a.index < b.index; });
+  return view;
 }
 
 }  // namespace flynn::discovery

@@ -54,15 +54,15 @@ class Registry {
   void close_watchers();
   std::size_t watchers() const;
 
-  /// Addresses for DNS, oldest first; nullopt: no such service.
-  std::optional<std::vector<std::string>> addresses(const std::string& service, bool leader_only) const;
+  /// What is known of a service now.
+  ServiceView view(const std::string& service) const;
 
  private:
   struct Service {
     std::map<std::string, Instance> instances;  // by id
     std::string manual_leader;
-    bool manual = false;
-    json::value meta;  // null: none
+    bool made = false, manual = false;  // by HTTP
+    json::value meta;                   // null: none
     std::int64_t meta_index = 0;
   };
   void forget_gone();

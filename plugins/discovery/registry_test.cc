@@ -53,9 +53,9 @@ TEST(Registry, ObeysALeaderSetByHandWhileItLives) {
   leader.value = json::object{{"v", 1}, {"id", "young"}};
   registry.apply({put(instance_kv("db", "old", 1)), put(instance_kv("db", "young", 2)), put(leader)});
 
-  EXPECT_EQ(registry.addresses("db", true)->front(), "10.0.0.2:80");
+  EXPECT_EQ(registry.view("db").leader, "young");
   registry.apply({erase(instance_key("db", "young"))});
-  EXPECT_EQ(registry.addresses("db", true)->front(), "10.0.0.1:80");
+  EXPECT_EQ(registry.view("db").leader, "old");
 }
 
 TEST(Registry, TellsAfterAGapWhatHasGone) {
@@ -95,7 +95,7 @@ TEST(Registry, KnowsNoServiceWithoutInstances) {
   Registry registry;
   registry.apply({put(instance_kv("web", "a", 1)), erase(instance_key("web", "a"))});
 
-  EXPECT_EQ(registry.addresses("web", false), std::nullopt);
+  EXPECT_FALSE(registry.view("web").known);
 }
 
 TEST(Registration, RefusesNamesAndAddressesThatAreNone) {
