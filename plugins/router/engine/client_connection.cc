@@ -20,6 +20,7 @@ void ClientConnection::begin(int fd, std::string_view ip) {
   ip_.set(ip);
   scanner_.reset();
   client_ended_ = upstream_ended_ = adopted_ = false;
+  secure_.reset();
   next_ = loop_.clients;
   previous_ = nullptr;
   if (next_ != nullptr) next_->previous_ = this;
@@ -27,8 +28,9 @@ void ClientConnection::begin(int fd, std::string_view ip) {
   loop_.counters.connections.add();
 }
 
-bool ClientConnection::open(int fd, std::string_view ip) {
+bool ClientConnection::open(int fd, std::string_view ip, std::shared_ptr<SecureEnd> secure) {
   begin(fd, ip);
+  secure_ = std::move(secure);
   state_ = State::kHead;
   if (!loop_.reactor.add(fd, *this)) return close_now(), false;
   // A connection that says nothing at first is a head that takes too long.
@@ -146,6 +148,8 @@ void ClientConnection::abort() {
     write_log();
   }
   if (half_sent) socket_.reset(loop_.blocks);
+  // A socket pair knows no reset.
+  if (half_sent && secure_) secure_->broken_off = true;
   close_now();
 }
 

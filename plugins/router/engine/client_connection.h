@@ -4,10 +4,12 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string_view>
 
 #include "engine/loop_context.h"
 #include "engine/moving_connection.h"
+#include "engine/secure_end.h"
 #include "engine/socket.h"
 #include "http/body_reader.h"
 #include "http/head.h"
@@ -82,7 +84,9 @@ class ClientConnection final : public EventTarget, public TimerNode {
   explicit ClientConnection(LoopContext& loop) : loop_(loop) {}
 
   /// Takes over an accepted socket. False if it could not be registered (it is closed then).
-  bool open(int fd, std::string_view ip);
+  /// `secure`: the client speaks TLS with somebody of this process, who gives its bytes to this socket in the clear and
+  /// asks it how the connection ended.
+  bool open(int fd, std::string_view ip, std::shared_ptr<SecureEnd> secure = nullptr);
   void on_events(std::uint32_t events) override;
   void on_timer() override;
   /// Goes on without an event: pipelined bytes, or a turn given to others.
@@ -182,6 +186,7 @@ class ClientConnection final : public EventTarget, public TimerNode {
   ClientConnection* previous_waiting_ = nullptr;
   ClientConnection* next_waiting_ = nullptr;
   ShortText<46> ip_;
+  std::shared_ptr<SecureEnd> secure_;  // can't move: the TLS session stays here
 };
 
 }  // namespace flynn::router

@@ -8,15 +8,15 @@
 namespace flynn::router {
 
 bool ClientConnection::can_move() const {
-  if (socket_.broken) return false;
+  if (socket_.broken || secure_) return false;
   // What is left of an answer goes out where it was made.
   if (state_ == State::kHead) return socket_.out.empty();
   return state_ == State::kTunnel && !exchange_->upstream->socket.broken;
 }
 
 bool ClientConnection::may_move_later() const {
-  return state_ == State::kHead || state_ == State::kTunnel || state_ == State::kAdopted ||
-         (state_ == State::kServing && exchange_->client_keep_alive);
+  return !secure_ && (state_ == State::kHead || state_ == State::kTunnel || state_ == State::kAdopted ||
+                      (state_ == State::kServing && exchange_->client_keep_alive));
 }
 
 MovingConnection ClientConnection::let_go() {

@@ -111,9 +111,10 @@ void ClientConnection::begin_exchange(const RequestHead& head) {
     if (field.id == HeaderId::kCookie && route != nullptr && route->sticky)
       exchange.sticky_hash = read_sticky_cookie(field.value);
   }
-  const auto id = write_request_head(
-      head, {ip_.view(), loop_.port, loop_.make_request_id(), loop_.wall_ms, loop_.settings.trust_forwarded},
-      exchange.head);
+  const auto id = write_request_head(head,
+                                     {ip_.view(), secure_ ? loop_.secure_port : loop_.port, secure_ != nullptr,
+                                      loop_.make_request_id(), loop_.wall_ms, loop_.settings.trust_forwarded},
+                                     exchange.head);
   exchange.request_id.set(id);
   exchange.host.set(head.host);
   if (loop_.settings.log_requests) {

@@ -21,6 +21,12 @@ constexpr std::uint64_t kCutOffNs = 1'000'000'000;
 
 std::string failure(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
 
+std::chrono::steady_clock::time_point time_point(std::uint64_t ns) {
+  return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(ns));
+}
+
+}  // namespace
+
 std::string port_of(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
@@ -29,12 +35,6 @@ std::string port_of(int fd) {
                                                   : reinterpret_cast<sockaddr_in&>(address).sin_port;
   return std::to_string(ntohs(port));
 }
-
-std::chrono::steady_clock::time_point time_point(std::uint64_t ns) {
-  return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(ns));
-}
-
-}  // namespace
 
 DataPlane::DataPlane() = default;
 DataPlane::~DataPlane() { stop(); }
@@ -70,6 +70,14 @@ std::string DataPlane::accept(int listen_fd) {
     thread->accept_from(std::move(duplicate), port_);
   }
   return {};
+}
+
+void DataPlane::admit(UniqueFd socket, const std::string& ip, std::shared_ptr<SecureEnd> end) {
+  threads_[next_thread_.fetch_add(1) % threads_.size()]->admit(std::move(socket), ip, std::move(end));
+}
+
+void DataPlane::set_secure_port(const std::string& port) {
+  for (auto& thread : threads_) thread->set_secure_port(port);
 }
 
 void DataPlane::stop_accepting() {

@@ -1,6 +1,7 @@
 // The data plane: all threads together. This is all that the plugin, the standalone program and the tests see.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -12,11 +13,15 @@
 #include "engine/access_log.h"
 #include "engine/outbox.h"
 #include "engine/route_table.h"
+#include "engine/secure_end.h"
 #include "engine/settings.h"
 
 namespace flynn::router {
 
 class LoopThread;
+
+/// The port that a listening socket is bound to, as text.
+std::string port_of(int listen_fd);
 
 /// start -> accept -> stop_accepting -> drain -> stop; accept again undoes stop_accepting. After stop() no thread and
 /// no descriptor is left. Thread: lifecycle [control]; set_table, totals, collect_log [any].
@@ -31,6 +36,10 @@ class DataPlane {
   std::string start(const Settings& settings);
   /// Accepts from duplicates of `listen_fd` (borrowed). Empty on success.
   std::string accept(int listen_fd);
+  /// A client that speaks TLS with somebody else of this process: `socket` carries its bytes in the clear. It can't be
+  /// handed over. Thread: [any].
+  void admit(UniqueFd socket, const std::string& ip, std::shared_ptr<SecureEnd> end);
+  void set_secure_port(const std::string& port);
   /// Returns when no thread accepts any more.
   void stop_accepting();
   /// Answers carry "Connection: close" and idle connections end; true when none was left before the deadline
@@ -64,6 +73,7 @@ class DataPlane {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::unique_ptr<LoopThread>> threads_;
+  std::atomic<std::size_t> next_thread_{0};
 };
 
 }  // namespace flynn::router

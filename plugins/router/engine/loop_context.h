@@ -68,7 +68,8 @@ class LoopContext {
   HandOver hand_over;
   Random random;
   std::shared_ptr<const RouteTable> table;
-  std::string port = "80";  // of the listener, for X-Forwarded-Port
+  std::string port = "80";          // of the listener, for X-Forwarded-Port
+  std::string secure_port = "443";  // of those who come by TLS
   bool draining = false;
   std::uint64_t wall_ms = 0;  // read once a batch
   std::int64_t monotonic_ms = 0;

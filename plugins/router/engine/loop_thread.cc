@@ -110,6 +110,18 @@ void LoopThread::stop_accepting(std::function<void()> done) {
   });
 }
 
+void LoopThread::admit(UniqueFd socket, std::string ip, std::shared_ptr<SecureEnd> end) {
+  loop_.reactor.post(
+      [this, fd = std::make_shared<UniqueFd>(std::move(socket)), ip = std::move(ip), end = std::move(end)] {
+        if (loop_.draining || loop_.counters.connections.get() >= connections_max_) return;
+        loop_.new_client()->open(fd->release(), ip, end);
+      });
+}
+
+void LoopThread::set_secure_port(std::string port) {
+  loop_.reactor.post([this, port = std::move(port)] { loop_.secure_port = port; });
+}
+
 void LoopThread::set_draining(bool draining) {
   loop_.reactor.post([this, draining] {
     loop_.draining = draining;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/loop_context.h"
+#include "engine/secure_end.h"
 #include "flynn/sdk/unique_fd.h"
 
 namespace flynn::router {
@@ -27,6 +28,10 @@ class LoopThread final : public LoopOwner {
   void set_table(std::shared_ptr<const RouteTable> table);
   /// Accepts from `listener` (owned from here) until stop_accepting.
   void accept_from(UniqueFd listener, std::string port);
+  /// A connection that was accepted elsewhere, see ClientConnection::open. Closed when there is no room.
+  void admit(UniqueFd socket, std::string ip, std::shared_ptr<SecureEnd> end);
+  /// The port that clients of admit came to.
+  void set_secure_port(std::string port);
   /// `done` is called [loop] when nothing more will be accepted.
   void stop_accepting(std::function<void()> done);
   void set_draining(bool draining);

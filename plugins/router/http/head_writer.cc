@@ -96,7 +96,7 @@ std::string_view write_request_head(const RequestHead& head, const RequestContex
     if (copied_to_backend(head, head.fields[i])) out.line(head.fields[i].name, head.fields[i].value);
 
   put_joined(out, head, HeaderId::kForwardedFor, "X-Forwarded-For", context.client_ip);
-  put_kept(out, head, context, HeaderId::kForwardedProto, "X-Forwarded-Proto", "http");
+  put_kept(out, head, context, HeaderId::kForwardedProto, "X-Forwarded-Proto", context.secure ? "https" : "http");
   put_kept(out, head, context, HeaderId::kForwardedPort, "X-Forwarded-Port", context.port);
   put_kept(out, head, context, HeaderId::kForwardedHost, "X-Forwarded-Host", head.host);
   out.put("X-Request-Start: ").put_number(context.now_ms).put("\r\nX-Request-Id: ");

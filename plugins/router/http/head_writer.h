@@ -43,6 +43,7 @@ constexpr std::size_t kRequestIdBytesMin = 20, kRequestIdBytesMax = 200;
 struct RequestContext {
   std::string_view client_ip;
   std::string_view port;         // the port the client came to
+  bool secure = false;           // the client came by TLS
   std::string_view fresh_id;     // used when the client sent no valid X-Request-Id
   std::uint64_t now_ms = 0;      // wall clock, for X-Request-Start
   bool trust_forwarded = false;  // keep X-Forwarded-Proto, -Port and -Host that a proxy in front has set

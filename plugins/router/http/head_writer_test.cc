@@ -12,7 +12,7 @@ namespace {
 using std::string;
 
 string rewritten(const string& bytes,
-                 RequestContext context = {"10.1.2.3", "80", "fresh-id-0123456789abc", 1234, false}) {
+                 RequestContext context = {"10.1.2.3", "80", false, "fresh-id-0123456789abc", 1234, false}) {
   RequestHead head;
   const auto result = parse_request_head(bytes, head);
   EXPECT_EQ(result.state, ParseState::kComplete) << result.reason;
@@ -62,7 +62,7 @@ TEST(HeadWriter, AppendsToForwardedForAndDecidesTheOthersUnlessTrusted) {
   EXPECT_EQ(strict.find("evil"), string::npos);
   EXPECT_NE(strict.find("X-Request-Start: 1234\r\n"), string::npos);
 
-  const auto trusting = rewritten(request, {"10.1.2.3", "80", "fresh-id-0123456789abc", 1234, true});
+  const auto trusting = rewritten(request, {"10.1.2.3", "80", false, "fresh-id-0123456789abc", 1234, true});
   EXPECT_NE(trusting.find("X-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\nX-Forwarded-Host: evil\r\n"),
             string::npos);
 }
@@ -102,7 +102,7 @@ TEST(HeadWriter, FitsTheLargestHead) {
   RequestHead head;
   ASSERT_EQ(parse_request_head(request, head).state, ParseState::kComplete);
   HeadBuffer out;
-  write_request_head(head, {"10.1.2.3", "80", "fresh-id-0123456789abc", 1234, true}, out);
+  write_request_head(head, {"10.1.2.3", "80", false, "fresh-id-0123456789abc", 1234, true}, out);
   EXPECT_GT(out.view().size(), request.size());
   EXPECT_TRUE(out.view().ends_with("\r\n\r\n"));
 }

@@ -37,6 +37,7 @@ void LiveTable::replace_routes(const RangeResult& all) {
   const std::lock_guard lock(mutex_);
   std::set<std::string> wanted;
   for (const auto& kv : all.kvs) {
+    if (!kv.key.starts_with(kRoutesPrefix)) continue;
     auto route = parse_route(kv);
     wanted.insert(route.id);
     builder_.put_route(std::move(route));
@@ -50,6 +51,7 @@ void LiveTable::replace_routes(const RangeResult& all) {
 void LiveTable::change_routes(const std::vector<StoreEvent>& events) {
   const std::lock_guard lock(mutex_);
   for (const auto& event : events) {
+    if (!event.kv.key.starts_with(kRoutesPrefix)) continue;
     auto route = parse_route(event.kv);
     if (event.kind == EventKind::erase)
       builder_.remove_route(route.id);

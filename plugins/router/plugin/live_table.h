@@ -26,6 +26,7 @@ class LiveTable {
   /// `publish` is called for each change, under a lock: in order, and it must not call back.
   explicit LiveTable(Publish publish);
 
+  /// Of the keys below `routes/`; those of other kinds than http are not ours.
   void replace_routes(const RangeResult& all);
   void change_routes(const std::vector<StoreEvent>& events);
   void replace_instances(const std::vector<InstanceNews>& all);

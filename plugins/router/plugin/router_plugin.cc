@@ -8,12 +8,15 @@
 #include "plugin/live_table.h"
 #include "plugin/log_shipper.h"
 #include "plugin/moving_document.h"
+#include "plugin/route_certificates.h"
+#include "tls/tls_gate.h"
 
 namespace flynn::router {
 namespace {
 
 constexpr auto kWarmUp = 3s;
 constexpr int kWarmUpStepMs = 5;
+constexpr auto kGateFlush = 500ms;
 
 json::array backends_of(const RouteTable& table, std::string_view service) {
   json::array all;
@@ -60,10 +63,15 @@ class RouterPlugin : public Plugin {
     plane_ = std::make_unique<DataPlane>();
     if (const auto failure = plane_->start(settings_); !failure.empty()) return Error{Code::unavailable, failure};
     table_ = std::make_unique<LiveTable>([this](const auto& table) { plane_->set_table(table); });
-    mirror_ = std::make_unique<StoreMirror>(
-        host(), host(), "routes/http/",
-        StoreMirrorHandler{[this](const RangeResult& all) { table_->replace_routes(all); },
-                           [this](std::int64_t, const auto& events) { table_->change_routes(events); }});
+    mirror_ = std::make_unique<StoreMirror>(host(), host(), "routes/",
+                                            StoreMirrorHandler{[this](const RangeResult& all) {
+                                                                 replace_certificates(certificates_, all, host());
+                                                                 table_->replace_routes(all);
+                                                               },
+                                                               [this](std::int64_t, const auto& events) {
+                                                                 change_certificates(certificates_, events, host());
+                                                                 table_->change_routes(events);
+                                                               }});
     watch_ = std::make_unique<InstanceWatch>(host(), host(), *table_);
     mirror_->start("router.routes");
     watch_->start("router.watch");
@@ -90,10 +98,11 @@ class RouterPlugin : public Plugin {
     if (!listener) return listener.error().context("accept requests");
     if (const auto failure = plane_->accept(listener->get()); !failure.empty())
       return Error{Code::unavailable, failure};
-    return {};
+    return accept_tls();
   }
 
   Result<void> quiesce() override {
+    if (gate_) gate_->stop_accepting();
     plane_->stop_accepting();
     return {};
   }
@@ -115,13 +124,17 @@ class RouterPlugin : public Plugin {
 
   Result<void> drain(Deadline deadline) override {
     const auto before = plane_->totals();
-    if (!plane_->drain(deadline.ns))
+    const bool drained = plane_->drain(deadline.ns);
+    // What the plane has answered may still be on its way out.
+    if (gate_) gate_->wait_until_empty(std::max(deadline.ns, Deadline::after(kGateFlush).ns));
+    if (!drained)
       host().warn("drain_cut_off", {{"connections_before", before.connections}, {"tunnels_before", before.tunnels}});
     return {};
   }
 
   Result<void> stop(Deadline) override {
     shipper_.reset();
+    gate_.reset();
     watch_.reset();
     mirror_.reset();
     plane_.reset();
@@ -130,6 +143,19 @@ class RouterPlugin : public Plugin {
   }
 
  private:
+  // Without the socket in the configuration there is no HTTPS.
+  Result<void> accept_tls() {
+    auto listener = host().listener("router.https");
+    if (!listener) return {};
+    plane_->set_secure_port(port_of(listener->get()));
+    if (!gate_)
+      gate_ = std::make_unique<TlsGate>(certificates_, static_cast<unsigned>(plane_->threads()),
+                                        [this](UniqueFd plain, const std::string& ip, std::shared_ptr<SecureEnd> end) {
+                                          plane_->admit(std::move(plain), ip, std::move(end));
+                                        });
+    return gate_->accept(listener->get());
+  }
+
   Result<Reply> not_started() const { return Error{Code::unavailable, "the router has not been started"}; }
 
   Result<Reply> routes() {
@@ -189,6 +215,8 @@ class RouterPlugin : public Plugin {
 
   Settings settings_;
   std::unique_ptr<DataPlane> plane_;
+  Certificates certificates_;
+  std::unique_ptr<TlsGate> gate_;
   std::unique_ptr<LiveTable> table_;
   std::unique_ptr<StoreMirror> mirror_;
   std::unique_ptr<InstanceWatch> watch_;

@@ -33,8 +33,12 @@ class World {
     };
     table.log = [](const flynn_host*, int32_t, flynn_bytes, flynn_bytes) {};
     table.listener = [](const flynn_host* host, flynn_bytes name, int* fd, flynn_error*) -> flynn_status {
-      if (text_of(name) != "router.http") return FLYNN_E_NOT_FOUND;
-      *fd = ::fcntl(static_cast<World*>(host->ctx)->listener_, F_DUPFD_CLOEXEC, 0);
+      const auto& world = *static_cast<World*>(host->ctx);
+      const int lent = text_of(name) == "router.http"    ? world.listener_
+                       : text_of(name) == "router.https" ? world.https_listener
+                                                         : -1;
+      if (lent < 0) return FLYNN_E_NOT_FOUND;
+      *fd = ::fcntl(lent, F_DUPFD_CLOEXEC, 0);
       return FLYNN_OK;
     };
     table.info = [](const flynn_host*, flynn_reply* reply) { reply->set_body(reply, bytes(R"({"slot":"router"})")); };
@@ -63,6 +67,7 @@ class World {
   }
 
   flynn_host table{};
+  int https_listener = -1;  // borrowed; none: not lent
 
  private:
   flynn_status call(const flynn_call& call, flynn_reply* reply) {
