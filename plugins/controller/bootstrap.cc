@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "apps.h"
+#include "cluster_certificate.h"
 #include "http_routes.h"
 #include "system_apps.h"
 
@@ -85,10 +86,12 @@ Verdict write_config(Context& context, const json::object& stacks) {
 Verdict create_system_app(Context& context) {
   auto app = system_app(context, context.settings.slot);
   if (!app) return app.error();
-  json::object route{
-      {"domain", "controller." + context.settings.domain}, {"service", "controller"}, {"drain_backends", false}};
-  auto added = add_http_route(context, text_of(app->value, "id"), route);
-  if (!added && added.error().status != 409) return added.error();
+  // git's service is the builder's, which registers it when it has a socket for HTTP.
+  for (const auto& [name, service] : {std::pair{"controller.", "controller"}, {"git.", "gitreceive"}}) {
+    json::object route{{"domain", name + context.settings.domain}, {"service", service}, {"drain_backends", false}};
+    auto added = add_http_route(context, text_of(app->value, "id"), route);
+    if (!added && added.error().status != 409) return added.error();
+  }
   return std::nullopt;
 }
 
@@ -99,6 +102,7 @@ Verdict bootstrap(Context& context) {
   if (!stacks) return stacks.error();
   if (Verdict bad = import_stacks(context, *stacks)) return bad;
   if (Verdict bad = write_config(context, *stacks)) return bad;
+  if (Verdict bad = ensure_certificates(context)) return bad;
   if (Verdict bad = create_system_app(context)) return bad;
   return context.store.prune_events();
 }

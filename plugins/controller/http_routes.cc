@@ -76,6 +76,7 @@ Outcome<HttpResponse> create_route(Context& context, const HttpRequest& request,
 Outcome<std::vector<Kv>> routes_newest_first(Context& context, const std::string& owner) {
   auto routes = context.store.newest_first("routes/");
   if (!routes) return routes.error();
+  std::erase_if(*routes, [](const Kv& kv) { return kv.key == "routes/certificate"; });
   if (!owner.empty()) std::erase_if(*routes, [&](const Kv& kv) { return text_of(kv.value, "parent_ref") != owner; });
   return routes;
 }

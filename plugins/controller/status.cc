@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "cluster_certificate.h"
 #include "context.h"
 
 namespace flynn::controller {
@@ -23,7 +24,12 @@ Outcome<HttpResponse> status(Context& context, const HttpRequest&, const Params&
 }
 
 Outcome<HttpResponse> ca_cert(Context& context, const HttpRequest&, const Params&) {
-  if (context.settings.ca_cert_file.empty()) return not_found("ca-cert");
+  if (context.settings.ca_cert_file.empty()) {
+    auto own = authority_certificate(context);
+    if (!own) return own.error();
+    if (own->empty()) return not_found("ca-cert");
+    return HttpResponse{200, "application/x-x509-ca-cert", std::move(*own), {}, nullptr};
+  }
   std::ifstream file(context.settings.ca_cert_file);
   if (!file) return not_found("ca-cert");
   std::ostringstream pem;
