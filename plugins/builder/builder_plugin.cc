@@ -1,4 +1,4 @@
-// The builder: git push over SSH, and flynn.builder/1.
+// The builder: git push over SSH and HTTP, and flynn.builder/1.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "announcement.h"
 #include "build_calls.h"
 #include "child.h"
 #include "flynn/sdk/plugin.h"
@@ -68,7 +69,8 @@ class Builder : public Plugin {
     if (auto key = make_host_key(); !key) return key;
     pipeline_ = std::make_unique<Pipeline>(host(), config_);
     calls_ = std::make_unique<BuildCalls>(*pipeline_);
-    server_ = std::make_unique<PushServer>(host(), host(), *pipeline_, config_);
+    server_ = std::make_unique<PushServer>(Transport::ssh, host(), host(), *pipeline_, config_);
+    http_ = std::make_unique<PushServer>(Transport::http, host(), host(), *pipeline_, config_);
     return {};
   }
 
@@ -76,6 +78,11 @@ class Builder : public Plugin {
     auto listener = host().listener("builder.ssh");
     if (!listener) return listener.error().context("listener builder.ssh");
     server_->start(std::move(*listener));
+    // Without the socket in the configuration there is no git over HTTP.
+    if (auto http = host().listener("builder.http")) {
+      announcement_ = std::make_unique<Announcement>(host(), host(), http->get());
+      http_->start(std::move(*http));
+    }
     return {};
   }
 
@@ -86,17 +93,22 @@ class Builder : public Plugin {
   }
 
   Result<void> quiesce() override {
+    announcement_.reset();
     if (server_) server_->quiesce();
+    if (http_) http_->quiesce();
     return {};
   }
 
   Result<void> drain(Deadline deadline) override {
     if (server_) server_->drain(deadline);
+    if (http_) http_->drain(deadline);
     if (calls_) calls_->drain(deadline);
     return {};
   }
 
   Result<void> stop(Deadline) override {
+    announcement_.reset();
+    http_.reset();
     server_.reset();
     calls_.reset();
     pipeline_.reset();
@@ -129,13 +141,16 @@ class Builder : public Plugin {
         building.push_back({{"build_id", build.build_id}, {"app_id", build.app_id}, {"since", build.since}});
       }
     }
-    return Reply{{{"building", std::move(building)}, {"ssh_sessions", server_ ? server_->sessions() : 0}}};
+    return Reply{{{"building", std::move(building)},
+                  {"ssh_sessions", server_ ? server_->sessions() : 0},
+                  {"http_sessions", http_ ? http_->sessions() : 0}}};
   }
 
   BuildConfig config_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<BuildCalls> calls_;
-  std::unique_ptr<PushServer> server_;
+  std::unique_ptr<PushServer> server_, http_;
+  std::unique_ptr<Announcement> announcement_;
 };
 
 }  // namespace flynn::builder

@@ -48,6 +48,9 @@ class FakePlatform : public Door, public Log {
       blobs.insert(string_or(body, "name"));
       return fds.empty() ? Result<Reply>(Error{Code::invalid_argument, "no source"}) : Reply{};
     }
+    // user:secret
+    if (interface == "flynn.controller/1" && method == "Authorize")
+      return Reply{{{"allowed", string_or(body, "authorization") == "Basic dXNlcjpzZWNyZXQ="}}};
     if (interface == "flynn.controller/1") return controller(string_or(body, "method"), string_or(body, "path"), body);
     return Error{Code::unavailable, "nobody provides it"};
   }

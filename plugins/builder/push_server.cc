@@ -17,7 +17,8 @@ constexpr int kDrainStepMs = 50;
 
 void PushServer::start(UniqueFd listener) {
   listener_ = std::move(listener);
-  acceptor_.start("builder-accept", [this](const StopSignal& stop) { accept_loop(stop); });
+  acceptor_.start(transport_ == Transport::ssh ? "builder-ssh" : "builder-http",
+                  [this](const StopSignal& stop) { accept_loop(stop); });
 }
 
 void PushServer::accept_loop(const StopSignal& stop) {
@@ -47,7 +48,7 @@ void PushServer::serve(UniqueFd connection) {
   ++live_;
   auto shared = std::make_shared<UniqueFd>(std::move(connection));  // std::function must be copyable
   raw->worker.start("builder-push", [this, raw, shared](const StopSignal& stop) {
-    PushSession(door_, log_, pipeline_, config_, stop).serve(std::move(*shared));
+    PushSession(transport_, door_, log_, pipeline_, config_, stop).serve(std::move(*shared));
     raw->ended = true;
     --live_;
   });

@@ -1,4 +1,4 @@
-// PushServer: accepts SSH connections and gives each a session.
+// PushServer: accepts connections of SSH or HTTP and gives each a session.
 #pragma once
 
 #include <atomic>
@@ -12,8 +12,8 @@ namespace flynn::builder {
 /// Thread: start, quiesce and stop [control]; sessions() [any].
 class PushServer {
  public:
-  PushServer(Door& door, Log& log, Pipeline& pipeline, const BuildConfig& config)
-      : door_(door), log_(log), pipeline_(pipeline), config_(config) {}
+  PushServer(Transport transport, Door& door, Log& log, Pipeline& pipeline, const BuildConfig& config)
+      : transport_(transport), door_(door), log_(log), pipeline_(pipeline), config_(config) {}
   ~PushServer() { stop(); }
 
   /// Takes the lent socket; accepts from now on.
@@ -34,6 +34,7 @@ class PushServer {
   void serve(UniqueFd connection);
   void reap();
 
+  const Transport transport_;
   Door& door_;
   Log& log_;
   Pipeline& pipeline_;

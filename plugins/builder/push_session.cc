@@ -66,9 +66,10 @@ bool is_incoming_folder(const std::string& name) {
 Result<void> PushSession::start_process(UniqueFd connection) {
   auto pair = make_message_pair();
   if (!pair) return pair.error();
-  auto started =
-      Child::start({config_.session_program, "ssh", config_.data_dir + "/host_key", std::to_string(config_.git_uid)},
-                   {{connection.get(), 3}, {pair->second.get(), 4}});
+  const auto uid = std::to_string(config_.git_uid);
+  std::vector<std::string> words{config_.session_program, "ssh", config_.data_dir + "/host_key", uid};
+  if (transport_ == Transport::http) words = {config_.session_program, "http", uid};
+  auto started = Child::start(words, {{connection.get(), 3}, {pair->second.get(), 4}});
   if (!started) return started.error();
   process_ = std::move(*started);
   control_ = std::move(pair->first);
@@ -109,11 +110,22 @@ void PushSession::serve(UniqueFd connection) {
 }
 
 Result<void> PushSession::handle(const json::object& request) {
-  if (auto blob = find_string(request, "auth")) return answer_key(*blob);
-  auto name = require_string(request, "receive");
-  if (!name || git_.running()) return Error{Code::invalid_argument, "the session asks for something else"};
-  auto started = start_receive(*name, string_or(request, "fingerprint"));
-  return started ? Result<void>() : send_message(control_.get(), {{"error", started.error().message}});
+  if (auto blob = find_string(request, "auth"); blob && transport_ == Transport::ssh) return answer_key(*blob);
+  if (find_string(request, "authorize") && transport_ == Transport::http) return answer_password(request);
+  if (!find_string(request, "receive") || git_.running())
+    return Error{Code::invalid_argument, "the session asks for something else"};
+  auto started = start_receive(request);
+  if (started) return {};
+  return send_message(control_.get(),
+                      {{"error", started.error().message}, {"unknown", started.error().code == Code::not_found}});
+}
+
+// The controller knows who may.
+Result<void> PushSession::answer_password(const json::object& request) {
+  auto answer = door_.call("flynn.controller/1", "Authorize",
+                           {{"authorization", string_or(request, "authorize")}, {"app", string_or(request, "app")}});
+  if (!answer) log_.warn("authorize_failed", {{"error", answer.error().message}});
+  return send_message(control_.get(), {{"allowed", answer && bool_or(answer->body, "allowed")}});
 }
 
 Result<void> PushSession::answer_key(const std::string& blob) {
@@ -145,7 +157,8 @@ Result<std::string> PushSession::find_app(const std::string& name) {
   return id;
 }
 
-Result<void> PushSession::start_receive(const std::string& name, const std::string& fingerprint) {
+Result<void> PushSession::start_receive(const json::object& request) {
+  const auto name = string_or(request, "receive");
   receive_start_ = std::chrono::steady_clock::now();
   auto app = find_app(name);
   if (!app) return app.error();
@@ -159,14 +172,20 @@ Result<void> PushSession::start_receive(const std::string& name, const std::stri
     if (!*pipe) return pipe->error();
   }
   if (!hook) return hook.error();
-  auto git =
-      Child::start({config_.session_program, "receive", *repository, std::to_string(config_.git_uid),
-                    std::to_string(config_.push_bytes_max)},
-                   {{in->first.get(), 0}, {out->second.get(), 1}, {err->second.get(), 2}, {hook->second.get(), 3}});
+  std::vector<std::string> words{config_.session_program, "receive", *repository, std::to_string(config_.git_uid),
+                                 std::to_string(config_.push_bytes_max)};
+  if (transport_ == Transport::http) {
+    words[1] = "rpc";
+    words.push_back(string_or(request, "service") == "git-upload-pack" ? "git-upload-pack" : "git-receive-pack");
+    words.push_back(bool_or(request, "advertise") ? "advertise" : "answer");
+  }
+  auto git = Child::start(
+      words, {{in->first.get(), 0}, {out->second.get(), 1}, {err->second.get(), 2}, {hook->second.get(), 3}});
   if (!git) return git.error();
   git_ = std::move(*git);
   hook_ = std::move(hook->first);
-  log_.info("push_began", {{"app", name}, {"app_id", app_id_}, {"key", fingerprint}});
+  if (!bool_or(request, "advertise"))
+    log_.info("push_began", {{"app", name}, {"app_id", app_id_}, {"key", string_or(request, "fingerprint")}});
   return send_message(control_.get(), {{"started", true}}, {in->second.get(), out->first.get(), err->first.get()});
 }
 

@@ -67,19 +67,29 @@ class PushTest : public ::testing::Test {
     platform_.keys[key_] = {{"key", line}};
   }
 
-  void listen() {
+  static UniqueFd listen_on(std::string& port) {
     UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
-    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-    ASSERT_EQ(::listen(listener.get(), 16), 0);
+    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(listener.get(), 16), 0);
     ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = std::to_string(ntohs(address.sin_port));
+    port = std::to_string(ntohs(address.sin_port));
+    return listener;
+  }
+
+  void listen() {
     pipeline_ = std::make_unique<Pipeline>(platform_, config_);
-    server_ = std::make_unique<PushServer>(platform_, platform_, *pipeline_, config_);
-    server_->start(std::move(listener));
+    server_ = std::make_unique<PushServer>(Transport::ssh, platform_, platform_, *pipeline_, config_);
+    http_ = std::make_unique<PushServer>(Transport::http, platform_, platform_, *pipeline_, config_);
+    server_->start(listen_on(port_));
+    http_->start(listen_on(http_port_));
+  }
+
+  std::string http_url(const std::string& app, const std::string& password = "secret") const {
+    return "http://user:" + password + "@127.0.0.1:" + http_port_ + "/" + app + ".git";
   }
 
   std::string work() const { return top_ + "/work"; }
@@ -120,11 +130,11 @@ class PushTest : public ::testing::Test {
         std::distance(fs::directory_iterator(top_ + "/data/builds"), fs::directory_iterator()));
   }
 
-  std::string top_, port_, key_;
+  std::string top_, port_, http_port_, key_;
   BuildConfig config_;
   FakePlatform platform_;
   std::unique_ptr<Pipeline> pipeline_;
-  std::unique_ptr<PushServer> server_;
+  std::unique_ptr<PushServer> server_, http_;
 };
 
 TEST_F(PushTest, DeploysAPushToMaster) {
@@ -225,6 +235,59 @@ TEST_F(PushTest, OffersNoShellAndNoFetch) {
 
   EXPECT_NE(shell.status, 0);
   EXPECT_NE(shell.output.find("Only `git push` is supported"), std::string::npos) << shell.output;
+}
+
+TEST_F(PushTest, DeploysAPushByHttp) {
+  const auto pushed = git({"push", http_url("hello"), "HEAD:refs/heads/master"});
+
+  EXPECT_EQ(pushed.status, 0) << pushed.output;
+  EXPECT_NE(pushed.output.find("hello"), std::string::npos) << pushed.output;
+  EXPECT_EQ(platform_.blobs.size(), 1u) << "one slug";
+}
+
+TEST_F(PushTest, GivesBackWhatWasPushedByHttp) {
+  // More than a pipe holds, and nothing that compresses.
+  std::ofstream(work() + "/noise") << run({"head", "-c", "3000000", "/dev/urandom"}).output;
+  commit();
+  ASSERT_EQ(git({"push", http_url("hello"), "HEAD:refs/heads/master"}).status, 0);
+
+  const auto cloned = run({"git", "clone", "-q", "-b", "master", http_url("hello"), top_ + "/clone"});
+
+  EXPECT_EQ(cloned.status, 0) << cloned.output;
+  EXPECT_EQ(run({"cmp", top_ + "/clone/noise", work() + "/noise"}).status, 0);
+}
+
+TEST_F(PushTest, AsksForAPasswordAndRefusesAWrongOne) {
+  const auto wrong = git({"push", http_url("hello", "wrong"), "HEAD:refs/heads/master"});
+
+  EXPECT_NE(wrong.status, 0);
+  EXPECT_NE(wrong.output.find("Authentication failed"), std::string::npos) << wrong.output;
+  const auto asked =
+      run({"curl", "-s", "-i", "http://127.0.0.1:" + http_port_ + "/hello.git/info/refs?service=git-receive-pack"});
+  EXPECT_NE(asked.output.find("401"), std::string::npos) << asked.output;
+  EXPECT_NE(asked.output.find("WWW-Authenticate: Basic"), std::string::npos) << asked.output;
+}
+
+TEST_F(PushTest, TellsByHttpWhatIsWrongWithAPath) {
+  const auto code = [&](const std::string& path) {
+    return run({"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-u", "user:secret",
+                "http://127.0.0.1:" + http_port_ + path})
+        .output;
+  };
+
+  EXPECT_EQ(code("/nobody.git/info/refs?service=git-receive-pack"), "404");
+  EXPECT_EQ(code("/hello.git/info/refs"), "404") << "the dumb protocol";
+  EXPECT_EQ(code("/hello.git/HEAD"), "403");
+  EXPECT_EQ(code("/..%2f..%2fetc/info/refs?service=git-upload-pack"), "403");
+  EXPECT_EQ(code("/hello.git/info/refs?service=git-shell"), "403");
+  EXPECT_EQ(code("/.well-known/status"), "200");
+}
+
+TEST_F(PushTest, RefusesABadPushByHttpAsItDoesBySsh) {
+  const auto pushed = git({"push", http_url("hello"), "HEAD:refs/heads/topic"});
+
+  EXPECT_NE(pushed.status, 0);
+  EXPECT_NE(pushed.output.find("must include a change to the master branch"), std::string::npos) << pushed.output;
 }
 
 }  // namespace

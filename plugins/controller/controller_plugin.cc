@@ -31,6 +31,12 @@ class ControllerPlugin : public Plugin {
  public:
   explicit ControllerPlugin(Host& host) : Plugin(host) {
     on("flynn.controller/1", "Request", [this](Call& call) { return request(call); });
+    on("flynn.controller/1", "Authorize", [this](Call& call) -> Result<Reply> {
+      if (controller_ == nullptr) return Error{Code::unavailable, "the controller has not started"};
+      const bool allowed =
+          is_authorized(text_of(call.body, "authorization"), controller_->context().settings.auth_keys);
+      return Reply{{{"allowed", allowed}}};
+    });
     on("flynn.controller/1", "Status", [this](Call&) -> Result<Reply> {
       if (controller_ == nullptr) return Error{Code::unavailable, "the controller has not started"};
       auto status = controller_->status();

@@ -12,6 +12,12 @@ bool is_name(std::string_view name) {
 
 }  // namespace
 
+Result<std::string> app_of_repository(std::string_view name) {
+  if (name.ends_with(".git")) name.remove_suffix(4);
+  if (!is_name(name)) return Error{Code::invalid_argument, "Invalid repository name; it is <app>.git"};
+  return std::string(name);
+}
+
 Result<std::string> parse_git_command(std::string_view command) {
   for (std::string_view verb : {"git-receive-pack ", "git receive-pack "}) {
     if (!command.starts_with(verb)) continue;
@@ -19,9 +25,7 @@ Result<std::string> parse_git_command(std::string_view command) {
     if (command.size() >= 2 && command.front() == '\'' && command.back() == '\'')
       command = command.substr(1, command.size() - 2);
     while (command.starts_with('/')) command.remove_prefix(1);
-    if (command.ends_with(".git")) command.remove_suffix(4);
-    if (!is_name(command)) return Error{Code::invalid_argument, "Invalid repository name; it is <app>.git"};
-    return std::string(command);
+    return app_of_repository(command);
   }
   return Error{Code::invalid_argument, "Only `git push` is supported here."};
 }

@@ -1,7 +1,9 @@
 // flynn-git-session: everything of a push that meets a stranger's bytes, each in a process of its own without
 // privileges.
 //   ssh HOST_KEY UID          the SSH server of one connection (fd 3), control socket (fd 4)
+//   http UID                  the HTTP server of one connection (fd 3), control socket (fd 4)
 //   receive REPOSITORY UID MAX   git receive-pack on standard input and output; the hook's socket is fd 3
+//   rpc REPOSITORY UID MAX SERVICE advertise|answer   the same for one request of HTTP, also git-upload-pack
 //   export REPOSITORY QUARANTINE COMMIT UID   the commit's tree as tar on standard output
 //   keygen PATH               the host key, once
 //   (as pre-receive)          the hook
@@ -17,6 +19,7 @@
 
 #include "confinement.h"
 #include "host_key.h"
+#include "http_session.h"
 #include "pre_receive.h"
 #include "ssh_session.h"
 #include "tree_export.h"
@@ -49,20 +52,18 @@ Result<void> find_hook(const std::string& uid) {
                                               " on the node must be open to others (chmod o+x)"};
 }
 
-int receive(const std::string& repository, const std::string& uid, const std::string& bytes_max) {
+int run_git(const std::string& repository, const std::string& uid, const std::string& bytes_max,
+            const std::string& service, const std::vector<const char*>& flags) {
   if (auto done = confine(repository, uid); !done) return fail(done.error());
-  if (auto found = find_hook(uid); !found) return fail(found.error());
+  if (service == "receive-pack")
+    if (auto found = find_hook(uid); !found) return fail(found.error());
   std::string limit = "receive.maxInputSize=" + bytes_max;
-  const char* arguments[] = {"git",
-                             "-c",
-                             limit.c_str(),
-                             "-c",
-                             "receive.denyNonFastForwards=false",
-                             "-c",
-                             "gc.autoDetach=false",
-                             "receive-pack",
-                             kRepositoryMount,
-                             nullptr};
+  std::vector<const char*> arguments{
+      "git",          "-c", limit.c_str(), "-c", "receive.denyNonFastForwards=false", "-c", "gc.autoDetach=false",
+      service.c_str()};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  arguments.push_back(kRepositoryMount);
+  arguments.push_back(nullptr);
   const char* environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
                                "GIT_CONFIG_NOSYSTEM=1",
                                "GIT_CONFIG_GLOBAL=/dev/null",
@@ -71,7 +72,7 @@ int receive(const std::string& repository, const std::string& uid, const std::st
                                "FLYNN_HOOK_FD=3",
                                nullptr};
   std::signal(SIGPIPE, SIG_DFL);
-  ::execve("/usr/bin/git", const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
+  ::execve("/usr/bin/git", const_cast<char* const*>(arguments.data()), const_cast<char* const*>(environment));
   return fail(errno_error(errno, "start git"));
 }
 
@@ -96,7 +97,18 @@ int main(int count, char** values) {
     ::fcntl(4, F_SETFD, FD_CLOEXEC);
     return serve_ssh_session(UniqueFd(3), UniqueFd(4), words[1], number(words[2]));
   }
-  if (words.size() == 4 && words[0] == "receive") return receive(words[1], words[2], words[3]);
+  if (words.size() == 2 && words[0] == "http") {
+    ::fcntl(3, F_SETFD, FD_CLOEXEC);
+    ::fcntl(4, F_SETFD, FD_CLOEXEC);
+    return serve_http_session(UniqueFd(3), UniqueFd(4), number(words[1]));
+  }
+  if (words.size() == 4 && words[0] == "receive") return run_git(words[1], words[2], words[3], "receive-pack", {});
+  if (words.size() == 6 && words[0] == "rpc") {
+    const std::string service = words[4] == "git-upload-pack" ? "upload-pack" : "receive-pack";
+    std::vector<const char*> flags{"--stateless-rpc"};
+    if (words[5] == "advertise") flags.push_back("--advertise-refs");
+    return run_git(words[1], words[2], words[3], service, flags);
+  }
   if (words.size() == 5 && words[0] == "export") return export_commit(words[1], words[2], words[3], words[4]);
   if (words.size() == 2 && words[0] == "keygen") {
     auto made = ensure_host_key(words[1]);
