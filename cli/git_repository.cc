@@ -4,6 +4,8 @@
 #include <git2.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "names.h"
 #include "rcfile.h"
 
@@ -97,7 +99,9 @@ Status GitRepository::remove_remote(const std::string& name) {
 
 Status set_global_git_config(const std::string& key, const std::string& value) {
   start_libgit2();
-  const std::string path = home_path(".gitconfig");
+  // As git itself chooses the file.
+  const char* chosen = std::getenv("GIT_CONFIG_GLOBAL");
+  const std::string path = chosen != nullptr && *chosen != '\0' ? chosen : home_path(".gitconfig");
   ConfigHandle config;
   if (git_config_open_ondisk(&config.get, path.c_str()) != 0 ||
       git_config_set_string(config.get, key.c_str(), value.c_str()) != 0) {

@@ -43,7 +43,7 @@ std::string stacks_dir() {
 Node::Node() {
   std::string pattern = "/tmp/flynn-e2e.XXXXXX";
   root_ = ::mkdtemp(pattern.data());
-  ports_ = {free_port(), free_port(), free_port(), free_port()};
+  ports_ = {free_port(), free_port(), free_port(), free_port(), free_port(), free_port()};
   write_config();
 }
 
@@ -69,7 +69,9 @@ void Node::write_config() const {
        << "/admin.sock\"\n"
        << "[listeners]\n\"router.http\" = \"127.0.0.1:" << ports_.http
        << "\"\n\"builder.ssh\" = \"127.0.0.1:" << ports_.ssh << "\"\n\"controller.api\" = \"127.0.0.1:" << ports_.api
-       << "\"\n\"blobstore.http\" = \"127.0.0.1:" << ports_.blob << "\"\n";
+       << "\"\n\"blobstore.http\" = \"127.0.0.1:" << ports_.blob
+       << "\"\n\"router.https\" = \"127.0.0.1:" << ports_.https << "\"\n\"builder.http\" = \"127.0.0.1:" << ports_.git
+       << "\"\n";
   for (const char* slot :
        {"store", "discovery", "blobstore", "scheduler", "logs", "host", "controller", "router", "builder", "postgres"})
     toml << "[plugins." << slot << "]\npath = \"" << plugin_path(slot) << "\"\n";
