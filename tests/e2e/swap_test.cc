@@ -28,9 +28,10 @@ class Swap : public WorldTest {
     for (int i = 0; i < kSwaps; ++i) ASSERT_NO_FATAL_FAILURE(swap_once(slot)) << "swap " << i;
     ASSERT_TRUE(eventually(20s, [&] { return images_mapped(host, slot) == 1; }))
         << images_mapped(host, slot) << " images of " << slot;
-    const auto after = footprint(host);
     EXPECT_EQ(node().host_pid(), host);
     // The rest of the process serves the load meanwhile, so its connections and buffers come and go.
+    (void)eventually(20s, [&] { return footprint(host).fds <= before.fds + 20; });
+    const auto after = footprint(host);
     EXPECT_LE(after.threads, before.threads + 4) << slot;
     EXPECT_LE(after.fds, before.fds + 20) << slot;
     EXPECT_LT(after.rss_kb, before.rss_kb + 24 * 1024) << slot;

@@ -1,0 +1,286 @@
+#include "checks.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "cage_yard.h"
+#include "config_schema.h"
+#include "contract.h"
+#include "hostile.h"
+#include "process_figures.h"
+
+namespace flynn::authoring {
+namespace {
+
+using Outcome = Verdict::Outcome;
+constexpr int kCycles = 1'000, kWarmUpCycles = 100, kSwaps = 25, kFuzzedCalls = 2'000;
+constexpr std::int64_t kMemoryGrowthMax = 2
+                                          << 20;  // over 900 cycles: what the allocator keeps, not what a plugin leaks
+const std::set<std::string> kCapabilities{"net", "exec", "mount", "operate"};
+
+Verdict pass(std::string words = {}) { return {Outcome::pass, std::move(words)}; }
+Verdict fail(std::string words) { return {Outcome::fail, std::move(words)}; }
+Verdict skip(std::string words) { return {Outcome::skip, std::move(words)}; }
+
+Verdict check_manifest(const Trial& trial) {
+  auto manifest = core::verify_plugin(trial.plugin);
+  if (!manifest) return fail(manifest.error().message);
+  for (const auto& capability : manifest->capabilities)
+    if (!kCapabilities.contains(capability) && !capability.starts_with("listen:"))
+      return fail("capability \"" + capability +
+                  "\" is none that a host knows (net, exec, mount, operate, listen:NAME)");
+  if (manifest->provides.empty()) return fail("it provides nothing: nobody could call it");
+  auto config = core::apply_config_schema(manifest->config_schema, trial.config_json);
+  if (!config)
+    return fail("its configuration " + trial.config_json + ": " + config.error().message +
+                " (--config FILE gives another)");
+  return pass(manifest->name + " " + manifest->version);
+}
+
+Verdict check_symbols(const Trial& trial) {
+  auto facts = core::probe_elf(trial.plugin);
+  if (!facts) return fail(facts.error().message);
+  if (facts->exports != std::vector<std::string>{"flynn_plugin_entry_1"}) {
+    std::string names;
+    for (const auto& name : facts->exports) names += " " + name;
+    return fail("it exports" + names + "; only flynn_plugin_entry_1 may be seen (flynn_add_plugin does that)");
+  }
+  return pass();
+}
+
+// One image, created and destroyed, without a node.
+class Cycle {
+ public:
+  explicit Cycle(const Trial& trial) : trial_(trial) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "flynn-cycle.XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+    log_ = std::move(*core::EventLog::open(folder_ + "/log", "error"));
+    listeners_ = std::move(*core::Listeners::open({}));
+    manifest_ = *core::verify_plugin(trial.plugin);
+  }
+  ~Cycle() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  std::string once() {
+    core::CoreServices services{door_, listeners_, *log_, "trial", folder_ + "/data", folder_ + "/run", cages_};
+    core::GenerationFacts facts;
+    facts.slot = kTrialSlot;
+    facts.number = ++number_;
+    facts.manifest = manifest_;
+    auto staged = core::stage_plugin(trial_.plugin, folder_ + "/images", number_);
+    if (!staged) return staged.error().message;
+    const auto path = staged->path;
+    auto made = core::Generation::create(services, facts, *staged, Deadline::after(std::chrono::seconds(10)));
+    if (!made) return made.error().message;
+    const auto retired = (*made)->retire(Deadline::after(std::chrono::seconds(10)));
+    core::remove_staged(path);
+    return retired.unmapped ? std::string() : "it stays mapped: " + retired.why_not;
+  }
+
+ private:
+  const Trial& trial_;
+  std::string folder_;
+  core::Door door_;
+  core::Listeners listeners_;
+  core::CageYard cages_{"/proc/self/exe"};
+  std::unique_ptr<core::EventLog> log_;
+  core::Manifest manifest_;
+  std::int64_t number_ = 0;
+};
+
+Verdict check_cycles(const Trial& trial) {
+  Cycle cycle(trial);
+  core::ProcessFigures before;
+  for (int i = 0; i < kCycles; ++i) {
+    if (i == kWarmUpCycles) before = core::read_process_figures();
+    if (auto wrong = cycle.once(); !wrong.empty()) return fail("cycle " + std::to_string(i + 1) + ": " + wrong);
+  }
+  const auto after = core::read_process_figures();
+  if (after.descriptors + after.sockets != before.descriptors + before.sockets)
+    return fail("descriptors grew from " + std::to_string(before.descriptors + before.sockets) + " to " +
+                std::to_string(after.descriptors + after.sockets));
+  if (after.threads != before.threads)
+    return fail("threads grew from " + std::to_string(before.threads) + " to " + std::to_string(after.threads));
+  const auto grown = after.memory_bytes - before.memory_bytes;
+  if (grown > kMemoryGrowthMax)
+    return fail("memory grew by " + std::to_string(grown >> 10) + " KiB in " + std::to_string(kCycles - kWarmUpCycles) +
+                " cycles");
+  return pass(std::to_string(kCycles) + " cycles, memory " + (grown < 0 ? "-" : "+") +
+              std::to_string(std::abs(grown) >> 10) + " KiB");
+}
+
+Verdict check_lifecycle(const Trial& trial) {
+  TrialNode node(trial);
+  if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
+  const auto start = std::chrono::steady_clock::now();
+  node.node().shut_down();
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+  auto facts = node.node().inspect(kTrialSlot);
+  if (!facts || string_or(*facts, "state") != "stopped") return fail("it did not stop");
+  return pass("drained and stopped in " + std::to_string(took.count()) + " ms");
+}
+
+Verdict check_swap(const Trial& trial) {
+  TrialNode node(trial);
+  if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
+  std::atomic<bool> ends{false};
+  std::atomic<int> lost{0};
+  std::string words;
+  const auto interface = node.manifest().provides.front();
+  const auto id = interface.name + "/" + std::to_string(interface.major);
+  // A method that nobody has: a plugin answers "unimplemented", an empty slot "unavailable".
+  std::thread caller([&] {
+    while (!ends) {
+      auto reply = node.call(id, "NoSuchMethod", "{}");
+      if (!reply && reply.error().code == Code::unavailable && lost.fetch_add(1) == 0) words = reply.error().message;
+    }
+  });
+  std::string wrong;
+  for (int i = 0; i < kSwaps && wrong.empty(); ++i) {
+    auto swapped = node.swap();
+    if (!swapped)
+      wrong = "swap " + std::to_string(i + 1) + ": " + swapped.error().message;
+    else if (!swapped->report.unmapped)
+      wrong = "swap " + std::to_string(i + 1) + ": the old one stays mapped: " + swapped->report.left_mapped_because;
+  }
+  ends = true;
+  caller.join();
+  if (!wrong.empty()) return fail(wrong);
+  if (lost > 0) return fail(std::to_string(lost) + " calls found nobody: " + words);
+  return pass(std::to_string(kSwaps) + " swaps, no call lost");
+}
+
+std::vector<std::pair<std::string, std::string>> methods_of(const Trial& trial) {
+  std::vector<std::pair<std::string, std::string>> methods;  // interface, method
+  auto manifest = core::verify_plugin(trial.plugin);
+  if (!manifest) return methods;
+  for (const auto& interface : manifest->provides) {
+    const auto id = interface.name + "/" + std::to_string(interface.major);
+    methods.emplace_back(id, "NoSuchMethod");
+    auto contract = load_contract(id);
+    if (contract && *contract)
+      for (const auto& method : (*contract)->methods) methods.emplace_back(id, method.key());
+  }
+  return methods;
+}
+
+Verdict check_hostile(const Trial& trial) {
+  TrialNode node(trial);
+  if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
+  const UniqueFd gone(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const int closed = ::fcntl(gone.get(), F_DUPFD_CLOEXEC, 500);
+  ::close(closed);
+  for (const auto& [interface, method] : methods_of(trial)) {
+    for (const auto& body : hostile_bodies()) {
+      auto reply = node.call(interface, method, body.text);
+      if (!reply && reply.error().code == Code::internal)
+        return fail(method + " with " + body.what + " answers internal: " + reply.error().message);
+    }
+    (void)node.call(interface, method, "{}", {closed});
+    (void)node.call(interface, method, "{}", {-1, closed});
+  }
+  const auto method = methods_of(trial).front();
+  auto reply = node.call(method.first, "NoSuchMethod", "{}");
+  if (reply || reply.error().code != Code::unimplemented)
+    return fail("a method that it does not have must answer unimplemented, not " +
+                (reply ? std::string("a reply") : std::string(code_name(reply.error().code))));
+  return pass();
+}
+
+Verdict check_fuzz(const Trial& trial) {
+  TrialNode node(trial);
+  if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
+  std::mt19937_64 chance(trial.seed);
+  const auto methods = methods_of(trial);
+  for (int i = 0; i < kFuzzedCalls; ++i) {
+    const auto& [interface, method] = methods[chance() % methods.size()];
+    std::string example = "{}";
+    if (auto contract = load_contract(interface); contract && *contract)
+      if (const auto* known = find_object((*contract)->methods, method))
+        if (const auto* given = find_object(*known, "example")) example = json::serialize(*given);
+    // What waits on purpose is no hang.
+    (void)node.call(interface, method, mutated(example, chance), {}, std::chrono::milliseconds(200));
+  }
+  node.node().tend();
+  auto facts = node.node().inspect(kTrialSlot);
+  if (!facts || string_or(*facts, "state") != "up")
+    return fail("after " + std::to_string(kFuzzedCalls) + " odd calls (seed " + std::to_string(trial.seed) +
+                ") it is no longer healthy: " + (facts ? string_or(*facts, "reason") : ""));
+  return pass("seed " + std::to_string(trial.seed));
+}
+
+// Each method is there, and what it needs is asked for by name.
+Verdict check_methods(const Trial& trial, const Contract& contract) {
+  TrialNode node(trial);
+  if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
+  for (const auto& entry : contract.methods) {
+    const std::string method(entry.key());
+    const auto* needs = entry.value().is_object() ? find_object(entry.value().get_object(), "needs") : nullptr;
+    const bool optional = entry.value().is_object() && bool_or(entry.value().get_object(), "optional");
+    auto reply = node.call(contract.interface, method, "{}");
+    if (!reply && reply.error().code == Code::unimplemented) {
+      if (optional) continue;
+      return fail(method + " is unimplemented");
+    }
+    if (needs == nullptr || needs->empty()) continue;
+    if (reply || reply.error().code != Code::invalid_argument)
+      return fail(method + " without its required members must answer invalid_argument, not " +
+                  (reply ? "a reply" : std::string(code_name(reply.error().code)) + ": " + reply.error().message));
+  }
+  return pass(std::to_string(contract.methods.size()) + " methods");
+}
+
+Verdict check_scenario(const Trial& trial, const std::string& interface, const json::object& scenario) {
+  TrialNode node(trial);
+  if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
+  auto wrong = run_scenario(node, interface, scenario);
+  return wrong.empty() ? pass() : fail(wrong);
+}
+
+void add_contract(std::vector<Check>& checks, const std::string& interface) {
+  auto loaded = load_contract(interface);
+  if (!loaded) {
+    checks.push_back({interface, "the contract of " + interface,
+                      [words = loaded.error().message](const Trial&) { return fail(words); }});
+    return;
+  }
+  if (!*loaded) {
+    checks.push_back({interface, "the contract of " + interface,
+                      [](const Trial&) { return skip("there is no contract of that name: it is yours to test"); }});
+    return;
+  }
+  const auto contract = std::make_shared<Contract>(std::move(**loaded));
+  checks.push_back({interface + " methods", "every method of " + interface,
+                    [contract](const Trial& given) { return check_methods(given, *contract); }});
+  for (const auto& item : contract->suite) {
+    const auto scenario = item.as_object();
+    const auto title = string_or(scenario, "title");
+    checks.push_back({interface + " " + title, interface + ": " + title, [contract, scenario](const Trial& given) {
+                        return check_scenario(given, contract->interface, scenario);
+                      }});
+  }
+}
+
+}  // namespace
+
+std::vector<Check> checks_for(const Trial& trial) {
+  std::vector<Check> checks{
+      {"manifest", "the manifest, the ABI, versions and the configuration's schema", check_manifest},
+      {"symbols", "one exported symbol", check_symbols},
+      {"cycles", "1,000 times loaded, created, destroyed, unmapped: nothing is left", check_cycles},
+      {"lifecycle", "it starts, is healthy, drains and stops within its deadlines", check_lifecycle},
+      {"swap", "25 times swapped under calls", check_swap},
+      {"hostile", "broken, huge and deep documents, closed descriptors", check_hostile},
+      {"fuzz", "2,000 calls made by chance", check_fuzz}};
+  if (auto manifest = core::verify_plugin(trial.plugin))
+    for (const auto& interface : manifest->provides)
+      add_contract(checks, interface.name + "/" + std::to_string(interface.major));
+  return checks;
+}
+
+}  // namespace flynn::authoring

@@ -1,0 +1,224 @@
+#include "dev_command.h"
+
+#include <poll.h>
+#include <spawn.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "flynn/sdk/json.h"
+#include "flynn/sdk/stream.h"
+
+extern char** environ;
+
+namespace flynn::authoring {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kUsage = "usage: flynn-plugin dev [DIR] [--slot SLOT]\n";
+// An editor writes a file in several steps.
+constexpr int kSettleMs = 150, kLogEveryMs = 300;
+constexpr auto kSwapTime = std::chrono::seconds(60);
+
+struct Options {
+  fs::path folder = ".";
+  std::string slot;
+};
+
+/// The node's admin socket; a connection a call.
+Result<json::object> ask_node(const std::string& method, const json::object& params) {
+  const char* given = std::getenv("FLYNN_ADMIN_SOCKET");
+  const std::string path = given == nullptr ? "/run/flynn/admin.sock" : given;
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    return errno_error(errno, "no node answers at " + path + " (scripts/up, or set FLYNN_ADMIN_SOCKET)");
+  const auto request = json::serialize(json::object{{"method", method}, {"params", params}}) + "\n";
+  if (auto sent = write_all(fd.get(), request, Deadline::after(std::chrono::seconds(5))); !sent) return sent.error();
+  LineReader lines(std::move(fd));
+  while (true) {
+    auto status = lines.next(Deadline::after(kSwapTime));
+    if (!status) return status.error();
+    if (*status != LineReader::Status::line) return Error{Code::unavailable, "the node ended the conversation"};
+    auto line = parse_json_object(lines.text());
+    if (!line) return line.error();
+    if (const auto* result = find_object(*line, "result")) return *result;
+    if (const auto* error = find_object(*line, "error"))
+      return Error{code_from_name(string_or(*error, "code")), string_or(*error, "message")};
+  }
+}
+
+int run_program(const std::vector<std::string>& words, const fs::path& folder) {
+  std::vector<std::string> copy = words;
+  std::vector<char*> pointers;
+  for (auto& word : copy) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
+  pid_t child = -1;
+  const int failure = ::posix_spawnp(&child, pointers[0], &actions, nullptr, pointers.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) return 127;
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+Result<std::string> name_in_manifest(const fs::path& folder) {
+  std::ifstream file(folder / "manifest.json");
+  if (!file) return errno_error(errno, "open " + (folder / "manifest.json").string());
+  std::ostringstream text;
+  text << file.rdbuf();
+  auto document = parse_json_object(text.str());
+  if (!document) return document.error().context((folder / "manifest.json").string());
+  return require_string(*document, "name");
+}
+
+bool build(const fs::path& folder) {
+  if (!fs::exists(folder / "build" / "CMakeCache.txt") &&
+      run_program({"cmake", "-G", "Ninja", "-S", ".", "-B", "build"}, folder) != 0)
+    return false;
+  return run_program({"cmake", "--build", "build"}, folder) == 0;
+}
+
+void swap(const Options& options, const std::string& name) {
+  const auto file = fs::absolute(options.folder / "build" / (name + ".so"));
+  auto swapped = ask_node("plugin.swap", {{"slot", options.slot}, {"path", file.string()}, {"probation_ms", 0}});
+  if (!swapped) {
+    std::printf("-----> not swapped: %s\n", swapped.error().message.c_str());
+    return;
+  }
+  const auto* to = find_object(*swapped, "to");
+  std::printf("-----> %s %s is in force\n", options.slot.c_str(),
+              to == nullptr ? "" : string_or(*to, "version").c_str());
+}
+
+// What it logged after `last`, the time of the newest line shown.
+void show_log(const std::string& slot, std::string& last) {
+  auto reply = ask_node(
+      "call",
+      {{"interface", "flynn.node/1"}, {"method", "Log"}, {"body", json::object{{"slot", slot}, {"lines", 200}}}});
+  if (!reply) return;
+  const auto* body = find_object(*reply, "body");
+  const auto* lines = body == nullptr ? nullptr : find_array(*body, "lines");
+  if (lines == nullptr) return;
+  std::string newest = last;
+  for (const auto& line : *lines) {
+    const auto& entry = line.as_object();
+    if (string_or(entry, "at") <= last) continue;
+    newest = string_or(entry, "at");
+    std::printf("%s %s %s\n", newest.c_str(), string_or(entry, "level").c_str(), string_or(entry, "text").c_str());
+  }
+  last = newest;
+  std::fflush(stdout);
+}
+
+// Changes below the folder, but for those in build/ and of hidden files.
+class Watch {
+ public:
+  explicit Watch(const fs::path& folder) : fd_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+    add(folder);
+    std::error_code failure;
+    for (auto entry = fs::recursive_directory_iterator(folder, failure); entry != fs::recursive_directory_iterator();
+         entry.increment(failure)) {
+      const auto name = entry->path().filename().string();
+      if (!entry->is_directory()) continue;
+      if (name == "build" || name.starts_with('.'))
+        entry.disable_recursion_pending();
+      else
+        add(entry->path());
+    }
+  }
+  int fd() const { return fd_.get(); }
+  bool take() {
+    alignas(inotify_event) std::array<char, 8192> bytes{};
+    bool changed = false;
+    ssize_t got = 0;
+    while ((got = ::read(fd_.get(), bytes.data(), bytes.size())) > 0)
+      for (ssize_t at = 0; at < got;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(bytes.data() + at);
+        changed = changed || (event->len > 0 && event->name[0] != '.' && std::strcmp(event->name, "build") != 0);
+        at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      }
+    return changed;
+  }
+
+ private:
+  void add(const fs::path& folder) {
+    ::inotify_add_watch(fd_.get(), folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_CREATE);
+  }
+  UniqueFd fd_;
+};
+
+}  // namespace
+
+int run_dev(const std::vector<std::string>& arguments) {
+  Options options;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--slot" && i + 1 < arguments.size())
+      options.slot = arguments[++i];
+    else if (!arguments[i].starts_with("-"))
+      options.folder = arguments[i];
+    else
+      return std::fprintf(stderr, "flynn-plugin: \"%s\" is not understood\n%s", arguments[i].c_str(), kUsage), 64;
+  }
+  auto name = name_in_manifest(options.folder);
+  if (!name) return std::fprintf(stderr, "flynn-plugin: %s\n", name.error().message.c_str()), 1;
+  if (options.slot.empty()) options.slot = *name;
+  auto slot = ask_node("plugin.inspect", {{"slot", options.slot}});
+  if (!slot)
+    return std::fprintf(stderr,
+                        "flynn-plugin: %s\nThe node's configuration needs the slot once: [plugins.%s] path = \"%s\"\n",
+                        slot.error().message.c_str(), options.slot.c_str(),
+                        fs::absolute(options.folder / "build" / (*name + ".so")).c_str()),
+           1;
+  sigset_t ends;
+  ::sigemptyset(&ends);
+  ::sigaddset(&ends, SIGINT);
+  ::sigaddset(&ends, SIGTERM);
+  Watch watch(options.folder);
+  std::string last = now_rfc3339();
+  if (build(options.folder)) swap(options, *name);
+  show_log(options.slot, last);
+  std::printf("-----> watching %s; Ctrl-C ends\n", options.folder.c_str());
+  std::fflush(stdout);
+  ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+  const UniqueFd signals(::signalfd(-1, &ends, SFD_CLOEXEC));
+  while (true) {
+    std::array<pollfd, 2> entries{pollfd{signals.get(), POLLIN, 0}, pollfd{watch.fd(), POLLIN, 0}};
+    ::poll(entries.data(), entries.size(), kLogEveryMs);
+    if (entries[0].revents != 0) return 0;
+    if (entries[1].revents != 0 && watch.take()) {
+      ::poll(nullptr, 0, kSettleMs);
+      (void)watch.take();
+      std::printf("-----> changed, building\n");
+      std::fflush(stdout);
+      ::sigprocmask(SIG_UNBLOCK, &ends, nullptr);  // Ctrl-C ends a build that hangs
+      const bool built = build(options.folder);
+      ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+      if (built)
+        swap(options, *name);
+      else
+        std::printf("-----> it does not build; the running version stays\n");
+    }
+    show_log(options.slot, last);
+  }
+}
+
+}  // namespace flynn::authoring

@@ -1,0 +1,246 @@
+#include "new_command.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "contract.h"
+
+namespace flynn::authoring {
+namespace {
+
+constexpr const char* kUsage = "usage: flynn-plugin new NAME --implements INTERFACE/MAJOR --lang c|cpp [--dir DIR]\n";
+
+struct Project {
+  std::string name, interface, language = "cpp";
+  std::filesystem::path folder;
+  std::vector<std::string> methods;
+};
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size())
+    text.replace(at, what.size(), by);
+  return text;
+}
+
+std::string class_name(const std::string& name) {
+  std::string out;
+  bool upper = true;
+  for (const char c : name) {
+    if (c == '-' || c == '_') {
+      upper = true;
+      continue;
+    }
+    out += upper ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
+    upper = false;
+  }
+  return out;
+}
+
+std::string cmake_text(const Project& project) {
+  const bool c = project.language == "c";
+  return "cmake_minimum_required(VERSION 3.25)\nproject(" + project.name + (c ? " C CXX" : " C CXX") +
+         ")\nfind_package(FlynnPlugin REQUIRED)\nflynn_add_plugin(" + project.name +
+         " MANIFEST manifest.json SOURCES " + project.name + (c ? ".c LANGUAGE C" : ".cc") +
+         ")\n\n# `ctest`: the checks of every plugin, and the contract of what this one provides.\nenable_testing()\n"
+         "find_program(FLYNN_PLUGIN flynn-plugin REQUIRED HINTS ${CMAKE_PREFIX_PATH}/bin)\n"
+         "set(FLYNN_CHECK_WITH \"\" CACHE STRING \"plugins that provide what this one requires: a list of .so "
+         "files\")\n"
+         "set(with)\nforeach(provider ${FLYNN_CHECK_WITH})\n  list(APPEND with --with ${provider})\nendforeach()\n"
+         "add_test(NAME check COMMAND ${FLYNN_PLUGIN} check $<TARGET_FILE:" +
+         project.name + "> ${with})\n";
+}
+
+std::string manifest_text(const Project& project) {
+  return "{\n  \"name\": \"" + project.name +
+         "\",\n  \"version\": \"0.1.0\",\n  \"abi\": \"1.0\",\n  \"description\": \"" + project.interface + " by " +
+         project.name + "\",\n  \"provides\": [\"" + project.interface + ".0\"],\n" +
+         "  \"requires\": [],\n  \"capabilities\": [],\n  \"swap\": \"overlap\",\n  \"config\": {\n"
+         "    \"type\": \"object\",\n    \"properties\": {\n"
+         "      \"greeting\": {\"type\": \"string\", \"default\": \"hello\", \"description\": \"an example: replace "
+         "it\"}\n"
+         "    },\n    \"additionalProperties\": false\n  }\n}\n";
+}
+
+std::string cpp_text(const Project& project) {
+  std::string registered, functions;
+  for (const auto& method : project.methods) {
+    registered +=
+        "    on(kInterface, \"" + method + "\", [this](flynn::Call& call) { return " + method + "(call); });\n";
+    functions += "  flynn::Result<flynn::Reply> " + method +
+                 "(flynn::Call&) {\n    return flynn::Error{flynn::Code::unimplemented, \"" + project.name +
+                 " does not do " + method + " yet\"};\n  }\n";
+  }
+  return replaced(replaced(R"(// NAME: what it does.
+#include <flynn/sdk/plugin.h>
+
+#include <string>
+
+namespace {
+
+constexpr const char* kInterface = ")" +
+                               project.interface + R"(";
+
+class CLASS : public flynn::Plugin {
+ public:
+  explicit CLASS(flynn::Host& host) : Plugin(host) {
+)" + registered + R"(  }
+
+  // Again on a running instance: apply it, or answer restart_required and change nothing.
+  flynn::Result<void> configure(const flynn::json::object& config) override {
+    greeting_ = flynn::string_or(config, "greeting", "hello");
+    return {};
+  }
+  // Open files, connect, load, start threads; not yet: accept, act on the world.
+  flynn::Result<void> start() override { return {}; }
+  // The slot is ours.
+  flynn::Result<void> activate() override {
+    host().info("started", {{"greeting", greeting_}});
+    return {};
+  }
+  // End everything, join every thread: after this nothing of the image may run.
+  flynn::Result<void> stop(flynn::Deadline) override { return {}; }
+
+ private:
+)" + functions + R"(
+  std::string greeting_;
+};
+
+}  // namespace
+
+FLYNN_PLUGIN(CLASS)
+)",
+                           "CLASS", class_name(project.name)),
+                  "NAME", project.name);
+}
+
+std::string c_text(const Project& project) {
+  std::string answers;
+  for (const auto& method : project.methods)
+    answers += "  if (is(call->method, \"" + method + "\")) return fail(reply, FLYNN_E_UNIMPLEMENTED, \"" +
+               project.name + " does not do " + method + " yet\");\n";
+  return replaced(R"(/* NAME: what it does. Rules of the ABI: flynn/plugin.h. */
+#include <flynn/plugin.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct instance {
+  const flynn_host* host;
+};
+
+static flynn_bytes text(const char* words) { return (flynn_bytes){words, strlen(words)}; }
+
+static int is(flynn_bytes a, const char* b) { return a.size == strlen(b) && memcmp(a.data, b, a.size) == 0; }
+
+static flynn_status fail(flynn_reply* reply, flynn_status code, const char* words) {
+  reply->set_error(reply, code, text(words), text(""));
+  return code;
+}
+
+/* Open files, connect, load, start threads; not yet: accept, act on the world. */
+static flynn_status start(void* self, flynn_error* error) {
+  (void)self, (void)error;
+  return FLYNN_OK;
+}
+
+/* End everything, join every thread: after this nothing of the image may run. */
+static flynn_status stop(void* self, uint64_t deadline_ns, flynn_error* error) {
+  (void)self, (void)deadline_ns, (void)error;
+  return FLYNN_OK;
+}
+
+static void destroy(void* self) { free(self); }
+
+static flynn_status handle(void* self, const flynn_call* call, flynn_reply* reply) {
+  (void)self;
+)" + answers + R"(  return fail(reply, FLYNN_E_UNIMPLEMENTED, "there is no such method");
+}
+
+static const flynn_instance_vt table = {
+    .struct_size = sizeof table, .start = start, .stop = stop, .destroy = destroy, .handle = handle};
+
+static flynn_status create(const flynn_host* host, void** self, const flynn_instance_vt** vt, flynn_error* error) {
+  (void)error;
+  struct instance* made = calloc(1, sizeof *made);
+  if (made == NULL) return FLYNN_E_RESOURCE_EXHAUSTED;
+  made->host = host;
+  *self = made;
+  *vt = &table;
+  return FLYNN_OK;
+}
+
+__attribute__((visibility("default"))) const flynn_plugin* flynn_plugin_entry_1(void) {
+  static const flynn_plugin descriptor = {sizeof descriptor, FLYNN_ABI_MAJOR, FLYNN_ABI_MINOR, create};
+  return &descriptor;
+}
+)",
+                  "NAME", project.name);
+}
+
+Result<Project> parse(const std::vector<std::string>& arguments) {
+  Project project;
+  std::string folder;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const auto& word = arguments[i];
+    const bool has_value = i + 1 < arguments.size();
+    if (word == "--implements" && has_value)
+      project.interface = arguments[++i];
+    else if (word == "--lang" && has_value)
+      project.language = arguments[++i];
+    else if (word == "--dir" && has_value)
+      folder = arguments[++i];
+    else if (project.name.empty() && !word.starts_with("-"))
+      project.name = word;
+    else
+      return Error{Code::invalid_argument, "\"" + word + "\" is not understood"};
+  }
+  if (!core::is_slot_name(project.name))
+    return Error{Code::invalid_argument, "a plugin's NAME is a letter, then letters, digits, '-' or '_'"};
+  if (project.language != "c" && project.language != "cpp")
+    return Error{Code::invalid_argument, "--lang is c or cpp, not \"" + project.language + "\""};
+  const auto interface = core::InterfaceId::parse(project.interface);
+  if (!interface)
+    return Error{
+        Code::invalid_argument,
+        "--implements wants an interface with its major: flynn.database/1, or one of your own: com.example.thing/1"};
+  project.interface = interface->name + "/" + std::to_string(interface->major);
+  project.folder = folder.empty() ? project.name : folder;
+  auto contract = load_contract(project.interface);
+  if (!contract) return contract.error();
+  if (*contract)
+    for (const auto& method : (*contract)->methods) project.methods.emplace_back(method.key());
+  if (project.methods.empty()) project.methods = {"Hello"};
+  return project;
+}
+
+bool write(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  return static_cast<bool>(file.flush());
+}
+
+}  // namespace
+
+int run_new(const std::vector<std::string>& arguments) {
+  auto project = parse(arguments);
+  if (!project) return std::fprintf(stderr, "flynn-plugin: %s\n%s", project.error().message.c_str(), kUsage), 64;
+  std::error_code failure;
+  if (!std::filesystem::create_directories(project->folder, failure)) {
+    const auto why = failure ? failure.message() : std::string("it exists; choose another with --dir");
+    return std::fprintf(stderr, "flynn-plugin: make %s: %s\n", project->folder.c_str(), why.c_str()), 1;
+  }
+  const bool c = project->language == "c";
+  const bool written =
+      write(project->folder / "CMakeLists.txt", cmake_text(*project)) &&
+      write(project->folder / "manifest.json", manifest_text(*project)) &&
+      write(project->folder / (project->name + (c ? ".c" : ".cc")), c ? c_text(*project) : cpp_text(*project));
+  if (!written)
+    return std::fprintf(stderr, "flynn-plugin: write into %s failed (is the disk full?)\n", project->folder.c_str()), 1;
+  std::printf(
+      "%s: a plugin that provides %s\n  cd %s && cmake -G Ninja -B build && ninja -C build && ctest --test-dir build\n"
+      "  flynn-plugin dev    builds and swaps it into a running node at each change\n",
+      project->folder.c_str(), project->interface.c_str(), project->folder.c_str());
+  return 0;
+}
+
+}  // namespace flynn::authoring

@@ -1,0 +1,84 @@
+#include "trial_node.h"
+
+#include <cstdlib>
+
+#include "reply_sink.h"
+
+namespace flynn::authoring {
+
+TrialNode::TrialNode(const Trial& trial) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "flynn-trial.XXXXXX").string();
+  folder_ = ::mkdtemp(pattern.data());
+  config_.file = folder_ + "/flynn.toml";
+  config_.data_dir = folder_ + "/data";
+  config_.run_dir = folder_ + "/run";
+  config_.core.lifecycle = config_.core.healthy = std::chrono::seconds(20);
+  config_.core.drain = std::chrono::seconds(2);
+  config_.core.probation_interval = std::chrono::milliseconds(10);
+  std::vector<std::filesystem::path> files = trial.with;
+  files.push_back(trial.plugin);
+  for (const auto& file : files) {
+    auto manifest = core::verify_plugin(file);
+    if (!manifest) continue;  // told by start()
+    core::PluginConfig plugin;
+    const bool is_trial = file == trial.plugin;
+    plugin.slot = is_trial ? kTrialSlot : manifest->name;
+    plugin.path = std::filesystem::absolute(file);
+    if (is_trial) plugin.config_json = trial.config_json;
+    if (is_trial) manifest_ = *manifest;
+    // Sockets that it asks for are lent from the loopback.
+    for (const auto& listener : manifest->listeners) config_.listeners.emplace(listener, "127.0.0.1:0");
+    config_.plugins.push_back(std::move(plugin));
+  }
+}
+
+TrialNode::~TrialNode() {
+  if (node_) node_->shut_down();
+  node_.reset();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+std::string TrialNode::start() {
+  auto log = core::EventLog::open(folder_ + "/log", "info");
+  if (!log) return log.error().message;
+  log_ = std::move(*log);
+  auto listeners = core::Listeners::open(config_.listeners);
+  if (!listeners) return listeners.error().message;
+  node_ = std::make_unique<core::Node>(config_, std::move(*listeners), *log_);
+  if (auto booted = node_->boot(); !booted) return booted.error().message;
+  for (const auto end = Deadline::after(config_.core.healthy); !end.passed();) {
+    node_->tend();
+    auto facts = node_->inspect(kTrialSlot);
+    if (!facts) return facts.error().message;
+    const auto state = string_or(*facts, "state");
+    if (state == "up") return {};
+    if (state == "failed") return string_or(*facts, "reason");
+    if (state == "waiting") return string_or(*facts, "reason") + " (give a plugin that does: --with FILE.so)";
+  }
+  return "it was not up in time";
+}
+
+Result<Reply> TrialNode::call(std::string_view interface, std::string_view method, std::string_view body,
+                              const std::vector<int>& fds, std::chrono::milliseconds within) {
+  constexpr std::string_view caller = "operator";
+  flynn_call call{};
+  call.struct_size = sizeof call;
+  call.interface = {interface.data(), interface.size()};
+  call.method = {method.data(), method.size()};
+  call.body = {body.data(), body.size()};
+  call.caller = {caller.data(), caller.size()};
+  call.fds = fds.data();
+  call.fd_count = static_cast<std::uint32_t>(fds.size());
+  call.deadline_ns = Deadline::after(within).ns;
+  core::ReplySink sink;
+  return sink.take(node_->door().pass(call, sink.table()));
+}
+
+Result<core::SwapOutcome> TrialNode::swap() {
+  core::SwapOptions options;
+  options.probation = std::chrono::milliseconds(0);  // its gate judges versions; this is one and the same
+  return node_->swap(kTrialSlot, config_.plugins.back().path, options, {});
+}
+
+}  // namespace flynn::authoring

@@ -1,0 +1,50 @@
+// TrialNode: a real core in this process, in a temporary folder, with the plugin on trial in slot "trial" and the real
+// plugins that it was given for what the one on trial requires.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "node.h"
+
+namespace flynn::authoring {
+
+/// What the author gave on the command line.
+struct Trial {
+  std::filesystem::path plugin;
+  std::vector<std::filesystem::path> with;  ///< plugins that provide what it requires
+  std::string config_json = "{}";
+  std::uint64_t seed = 1;
+};
+
+inline constexpr const char* kTrialSlot = "trial";
+
+/// Thread: its owner's; call() [any].
+class TrialNode {
+ public:
+  explicit TrialNode(const Trial& trial);
+  ~TrialNode();
+  TrialNode(const TrialNode&) = delete;
+  TrialNode& operator=(const TrialNode&) = delete;
+
+  /// Empty once the plugin is up, else why it is not.
+  std::string start();
+  core::Node& node() { return *node_; }
+  /// A call with a document as text, which may be anything; the status, and the reply or the error.
+  Result<Reply> call(std::string_view interface, std::string_view method, std::string_view body,
+                     const std::vector<int>& fds = {}, std::chrono::milliseconds within = std::chrono::seconds(5));
+  /// By another copy of the same file.
+  Result<core::SwapOutcome> swap();
+  const core::Manifest& manifest() const { return manifest_; }
+
+ private:
+  core::NodeConfig config_;
+  core::Manifest manifest_;
+  std::string folder_;
+  std::unique_ptr<core::EventLog> log_;
+  std::unique_ptr<core::Node> node_;
+};
+
+}  // namespace flynn::authoring

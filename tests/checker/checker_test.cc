@@ -1,0 +1,89 @@
+// The checker, run as an author runs it, on plugins that sin.
+#include <gtest/gtest.h>
+
+#include "../e2e/program.h"
+#include "flynn/sdk/json.h"
+
+namespace flynn {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Checked {
+  int exit_code = -1;
+  std::map<std::string, std::pair<std::string, std::string>> checks;  // name -> outcome, words
+  std::string out;
+};
+
+Checked check(const std::string& animal, e2e::Args more = {}) {
+  e2e::Args args{FLYNN_PLUGIN, "check", std::string(ZOO_DIR) + "/zoo_" + animal + ".so", "--json", "--seed", "1"};
+  args.insert(args.end(), more.begin(), more.end());
+  const auto ran = e2e::run(args, {.timeout = 170s});
+  Checked checked;
+  checked.exit_code = ran.exit_code;
+  checked.out = ran.out;
+  const auto document = parse_json_object(ran.out.substr(std::min(ran.out.find("{\"plugin\""), ran.out.size())));
+  const auto* list = document ? find_array(*document, "checks") : nullptr;
+  if (list != nullptr)
+    for (const auto& one : *list)
+      checked.checks[string_or(one.as_object(), "check")] = {string_or(one.as_object(), "outcome"),
+                                                             string_or(one.as_object(), "words")};
+  return checked;
+}
+
+// The check that must fail, and words that must be in its reason.
+struct Sin {
+  const char* animal;
+  const char* check;
+  const char* words;
+};
+
+class CheckerFindsOut : public testing::TestWithParam<Sin> {};
+
+TEST_P(CheckerFindsOut, TheSin) {
+  const auto checked = check(GetParam().animal, {"--only", GetParam().check});
+
+  EXPECT_EQ(checked.exit_code, 1) << checked.out;
+  ASSERT_TRUE(checked.checks.contains(GetParam().check)) << checked.out;
+  const auto& [outcome, words] = checked.checks.at(GetParam().check);
+  EXPECT_EQ(outcome, "fail");
+  EXPECT_NE(words.find(GetParam().words), std::string::npos) << words;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Zoo, CheckerFindsOut,
+    testing::Values(Sin{"no_note", "manifest", "manifest"}, Sin{"abi_2", "manifest", "abi is 2.0"},
+                    Sin{"bad_version", "manifest", "version"}, Sin{"extra_export", "symbols", "exports"},
+                    Sin{"no_instance", "cycles", "create left no instance"},
+                    Sin{"start_fails", "lifecycle", "the engine does not turn"},
+                    Sin{"unhealthy", "lifecycle", "a fever"}, Sin{"stop_fails", "swap", "stays mapped"},
+                    Sin{"thread_stays", "swap", "stays mapped"}, Sin{"needs_missing", "lifecycle", "--with"},
+                    Sin{"crash_in_start", "lifecycle", "signal 11"}),
+    [](const auto& sin) { return std::string(sin.param.animal); });
+
+TEST(Checker, PassesOneThatBehaves) {
+  const auto checked = check("prisoner");
+
+  EXPECT_EQ(checked.exit_code, 0) << checked.out;
+  EXPECT_GE(checked.checks.size(), 8u);
+  EXPECT_EQ(checked.checks.at("test.prisoner/1").first, "skip") << "a third party's interface has no contract here";
+}
+
+TEST(Checker, ShowsOnlyWhatFailed) {
+  const auto ran = e2e::run(
+      {FLYNN_PLUGIN, "check", std::string(ZOO_DIR) + "/zoo_extra_export.so", "--only-failed", "--only", "symbols"});
+
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_TRUE(ran.out.starts_with("FAIL")) << ran.out;
+}
+
+TEST(Checker, SaysWhatItDoesNotUnderstand) {
+  EXPECT_EQ(e2e::run({FLYNN_PLUGIN, "check"}).exit_code, 64);
+  EXPECT_EQ(e2e::run({FLYNN_PLUGIN, "check", "x.so", "--frob"}).exit_code, 64);
+  const auto gone = e2e::run({FLYNN_PLUGIN, "check", "/no/such/file.so"});
+  EXPECT_EQ(gone.exit_code, 1);
+  EXPECT_NE(gone.out.find("No such file"), std::string::npos) << gone.out;
+}
+
+}  // namespace
+}  // namespace flynn
