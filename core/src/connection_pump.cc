@@ -24,7 +24,9 @@ ConnectionPump::ConnectionPump(Generation& source, Generation& target, std::chro
       target_(target),
       patience_(patience),
       log_(log),
-      works_(source.hands_over() && target.hands_over()) {}
+      // What is handed over is a secret of one plugin: another one's connections are drained.
+      works_(source.facts().manifest.name == target.facts().manifest.name && source.hands_over() &&
+             target.hands_over()) {}
 
 ConnectionPump::Step ConnectionPump::step(unsigned permille, Deadline deadline) {
   auto given = source_.hand_over(permille, deadline);

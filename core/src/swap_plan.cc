@@ -79,9 +79,14 @@ class Judge {
     return true;
   }
 
+  // Another plugin may take the slot if it does all that the old one does (judge_provides) and nothing has to be handed
+  // from one to the other.
   void judge_name() {
-    if (next().name != old_.name)
-      refuse("it is the plugin \"" + next().name + "\", but the slot holds \"" + old_.name + "\"");
+    if (next().name == old_.name) return;
+    plan_.document["plugin"] = json::object{{"from", old_.name}, {"to", next().name}};
+    if (next().swap == SwapMode::exclusive || old_.swap == SwapMode::exclusive)
+      refuse("it is the plugin \"" + next().name + "\", but the slot holds \"" + old_.name +
+             "\", and exclusive plugins hand their state over to their own kind");
   }
 
   // Every interface that is in use must be there still, and of no smaller minor than somebody requires.

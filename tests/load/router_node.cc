@@ -92,6 +92,12 @@ Result<core::SwapOutcome> RouterNode::swap(const core::SwapOptions& options) {
   return node_->swap("router", ROUTER_SO, options, {});
 }
 
+Result<core::SwapOutcome> RouterNode::swap(const std::string& file, const core::SwapOptions& options) {
+  return node_->swap("router", file, options, {});
+}
+
+std::string RouterNode::own_router() { return ROUTER_SO; }
+
 json::object RouterNode::router_figures() {
   auto reply = call("flynn.router/1", "Stats", {});
   return reply ? reply->body : json::object{};

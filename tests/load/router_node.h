@@ -25,6 +25,9 @@ class RouterNode {
   std::string start();
   /// The router by another copy of the same file.
   Result<core::SwapOutcome> swap(const core::SwapOptions& options);
+  /// By another plugin.
+  Result<core::SwapOutcome> swap(const std::string& file, const core::SwapOptions& options);
+  static std::string own_router();
   [[nodiscard]] int port() const { return port_; }
   json::object router_figures();
 
