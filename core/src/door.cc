@@ -1,5 +1,7 @@
 #include "door.h"
 
+#include <algorithm>
+
 #include "reply_sink.h"
 
 namespace flynn::core {
@@ -8,6 +10,9 @@ namespace {
 std::string_view view(flynn_bytes bytes) {
   return bytes.size == 0 ? std::string_view() : std::string_view(bytes.data, bytes.size);
 }
+
+// "flynn.database/1@redis": of several providers the one in that slot.
+constexpr char kSlotMark = '@';
 
 std::string major_id(const InterfaceId& interface) { return interface.name + "/" + std::to_string(interface.major); }
 
@@ -18,6 +23,7 @@ void Door::announce(Slot& slot, const std::vector<InterfaceId>& provides) {
   const auto* old = table_.load();
   auto next = old == nullptr ? std::make_unique<Table>() : std::make_unique<Table>(*old);
   for (const auto& interface : provides) {
+    (*next)[major_id(interface) + kSlotMark + slot.name()] = {&slot, interface};
     auto& provider = (*next)[major_id(interface)];
     // The first slot that was announced keeps an interface; a second provider is reached once the first is gone.
     if (provider.built_in != nullptr) continue;
@@ -48,21 +54,25 @@ std::vector<PlanInput::Provider> Door::providers() const {
   std::vector<PlanInput::Provider> all;
   if (const auto* table = table_.load(std::memory_order_acquire); table != nullptr)
     for (const auto& [id, provider] : *table)
-      all.push_back(provider.built_in != nullptr ? PlanInput::Provider{provider.interface, "the core", true}
-                                                 : PlanInput::Provider{provider.interface, provider.slot->name(),
-                                                                       provider.slot->current() != nullptr});
+      if (id.find(kSlotMark) == std::string::npos)
+        all.push_back(provider.built_in != nullptr ? PlanInput::Provider{provider.interface, "the core", true}
+                                                   : PlanInput::Provider{provider.interface, provider.slot->name(),
+                                                                         provider.slot->current() != nullptr});
   return all;
 }
 
 flynn_status Door::pass(flynn_call call, flynn_reply* reply) {
   if (call.deadline_ns == 0) call.deadline_ns = Deadline::after(kCallTimeoutDefault).ns;
   const auto* table = table_.load(std::memory_order_acquire);
+  const auto wanted = view(call.interface);
+  // The plugin is asked for its interface, whatever slot it has.
+  call.interface.size = std::min(wanted.find(kSlotMark), wanted.size());
   if (table != nullptr)
-    if (const auto found = table->find(view(call.interface)); found != table->end())
+    if (const auto found = table->find(wanted); found != table->end())
       return found->second.built_in != nullptr ? found->second.built_in->handle(call, reply)
                                                : found->second.slot->pass(call, reply);
   const std::string message =
-      "no plugin provides " + std::string(view(call.interface)) + " (flynn plugin list shows what each provides)";
+      "no plugin provides " + std::string(wanted) + " (flynn plugin list shows what each provides)";
   reply->set_error(reply, FLYNN_E_UNAVAILABLE, flynn_bytes{message.data(), message.size()}, flynn_bytes{nullptr, 0});
   return FLYNN_E_UNAVAILABLE;
 }

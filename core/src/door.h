@@ -30,7 +30,8 @@ class Door {
   void announce(Slot& slot, const std::vector<InterfaceId>& provides);
   /// The core provides this itself; no slot can take it over. Borrows `provider` for the door's life.
   void announce(BuiltIn& provider, const InterfaceId& provides);
-  /// A call whose caller is already filled in and allowed. Deadline 30 s when it has none.
+  /// A call whose caller is already filled in and allowed. Deadline 30 s when it has none. "name/1@slot" asks the
+  /// provider in that slot, "name/1" the first that was announced.
   flynn_status pass(flynn_call call, flynn_reply* reply);
   /// As the operator, who may call everything.
   Result<Reply> call_as_operator(std::string_view interface, std::string_view method, const json::object& body,

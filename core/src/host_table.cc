@@ -45,7 +45,8 @@ flynn_status Generation::HostTable::call(const flynn_host* host, const flynn_cal
   const auto& me = self(host);
   if (me.revoked_.load(std::memory_order_acquire))
     return refuse(reply, Code::cancelled, "this plugin is being stopped");
-  const auto interface = view(call->interface);
+  auto interface = view(call->interface);
+  interface = interface.substr(0, interface.find('@'));
   const bool allowed = std::any_of(me.may_call_.begin(), me.may_call_.end(), [&](const InterfaceId& entry) {
     const auto slash = interface.find('/');
     return slash == entry.name.size() && interface.substr(0, slash) == entry.name &&

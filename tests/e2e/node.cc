@@ -75,6 +75,7 @@ void Node::write_config() const {
   for (const char* slot :
        {"store", "discovery", "blobstore", "scheduler", "logs", "host", "controller", "router", "builder", "postgres"})
     toml << "[plugins." << slot << "]\npath = \"" << plugin_path(slot) << "\"\n";
+  toml << "[plugins.redis]\npath = \"" << FLYNN_REDIS_SO << "\"\n";
   const std::string subnet =
       "10." + std::to_string(100 + number % 100) + "." + std::to_string((number / 100) % 16 * 16);
   toml << "[plugins.host.config]\nbridge = \"fl" << number << "\"\nsubnet = \"" << subnet << ".0/20\"\n"
