@@ -28,7 +28,10 @@ Result<UniqueFd> connect_to(const std::string& path) {
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd || connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const int error = errno;
-    return failure("connect to the admin socket " + path + ": " + std::strerror(error), next_step(error));
+    const bool denied = error == EACCES || error == EPERM;
+    return Error{"connect to the admin socket " + path + ": " + std::strerror(error), next_step(error),
+                 denied ? Failure::kOther : Failure::kRefused}
+        .as(denied ? ErrorCode::kPermissionDenied : ErrorCode::kHostUnreachable);
   }
   return fd;
 }
@@ -56,7 +59,8 @@ Result<std::string> next_line(int fd, std::string& buffer) {
     if (count < 0) return failure(std::string("read from the admin socket: ") + std::strerror(errno));
     if (count == 0) {
       return failure("flynn-host closed the admin socket without an answer",
-                     "It may have crashed or be restarting; what it says is in its log.");
+                     "It may have crashed or be restarting; what it says is in its log.")
+          .as(ErrorCode::kHostUnreachable);
     }
     buffer.append(bytes.data(), static_cast<std::size_t>(count));
   }
@@ -85,7 +89,8 @@ Result<json::value> admin_request(const std::string& path, const std::string& me
     if (const json::value* result = answer.if_contains("result")) return *result;
     if (answer.contains("error")) {
       const json::object& error = object_of(answer, "error");
-      return failure(method + ": " + text_of(error, "code") + ": " + text_of(error, "message"));
+      return failure(method + ": " + text_of(error, "code") + ": " + text_of(error, "message"))
+          .as(ErrorCode::kPluginRefused);
     }
     if (progress) progress(object_of(answer, "progress"));
   }

@@ -58,7 +58,7 @@ TEST_F(Cli, RefusesAClusterWithAWrongKey) {
   const auto added =
       flynn.run({"cluster", "add", "--git-url", "ssh://git@x", "-f", "default", controller.url(), "wrong"});
 
-  EXPECT_EQ(added.code, 1);
+  EXPECT_EQ(added.code, 4);
   EXPECT_NE(added.err.find("401"), std::string::npos) << added.err;
   EXPECT_EQ(run({"apps"}).code, 0) << "the old entry must stay";
 }
@@ -70,7 +70,7 @@ TEST_F(Cli, CreatesAnAppAndItsRemoteAndFindsTheAppByIt) {
 
   const auto created = run({"create", "-y", "hello"});
 
-  EXPECT_EQ(created.err, "Created hello\n");
+  EXPECT_EQ(created.err, "Created hello\nundo: flynn -a hello delete\n");
   git_remote* remote = nullptr;
   ASSERT_EQ(git_remote_lookup(&remote, repository, "flynn"), 0);
   EXPECT_STREQ(git_remote_url(remote), "ssh://git@127.0.0.1:2222/hello.git");
@@ -80,15 +80,17 @@ TEST_F(Cli, CreatesAnAppAndItsRemoteAndFindsTheAppByIt) {
       << "the app comes from the remote";
 
   const auto deleted = run({"delete", "-y"});
-  EXPECT_EQ(deleted.err, "Deleted hello (removed 1 routes, deleted 2 releases, deprovisioned 0 resources)\n");
+  EXPECT_EQ(deleted.err.find("Deleted hello (removed 1 routes, deleted 2 releases, deprovisioned 0 resources)\n"), 0U);
+  EXPECT_NE(deleted.err.find("no undo: "), std::string::npos);
   EXPECT_NE(run({"info"}).err.find("no app found"), std::string::npos) << "the remote went with the app";
 }
 
 TEST_F(Cli, TellsWhyANameIsTaken) {
   controller.add_app("hello");
   const auto created = run({"create", "hello"});
-  EXPECT_EQ(created.code, 1);
-  EXPECT_EQ(created.err, "object_exists: application \"hello\" already exists\n");
+  EXPECT_EQ(created.code, 6);
+  EXPECT_EQ(created.err.find("object_exists: application \"hello\" already exists\n"), 0U) << created.err;
+  EXPECT_TRUE(created.err.ends_with("\ncode: name-taken\n")) << created.err;
 }
 
 TEST_F(Cli, SetsEnvWithoutAReleaseAndGoesOnFromThere) {
@@ -99,7 +101,7 @@ TEST_F(Cli, SetsEnvWithoutAReleaseAndGoesOnFromThere) {
 
   EXPECT_EQ(run({"-a", "web", "env"}).out, "B=x=y\n");
   EXPECT_EQ(text_of(controller.release_of("web"), "app_id"), "id-web");
-  EXPECT_EQ(run({"-a", "web", "env", "get", "A"}).code, 1);
+  EXPECT_EQ(run({"-a", "web", "env", "get", "A"}).code, 3);
 }
 
 TEST_F(Cli, ScalesAndWaitsForTheEvent) {
@@ -190,7 +192,7 @@ TEST_F(Cli, SaysWhatToDoWhenTheControllerIsGone) {
     ASSERT_EQ(other.run({"cluster", "add", "--no-git", "default", gone, "k"}).code, 0);
   }
   const auto apps = other.run({"apps"});
-  EXPECT_EQ(apps.code, 1);
+  EXPECT_EQ(apps.code, 5);
   EXPECT_NE(apps.err.find("connect to the controller at " + gone + ": "), std::string::npos) << apps.err;
   EXPECT_NE(apps.err.find("scripts/up"), std::string::npos) << apps.err;
 }
@@ -276,7 +278,7 @@ TEST(CliPlugin, ShowsASwapAndTheHostsOwnErrors) {
             "router: 1.0.0 (aa, generation 1) => 1.1.0 (bb, generation 2)\n  start  4.0 ms\n"
             "swap completed in 9.0 ms, pause 1.0 ms, old image unmapped\n")
       << swapped.err;
-  EXPECT_EQ(swapped.err, "") << "progress is for terminals";
+  EXPECT_EQ(swapped.err, "undo: flynn plugin rollback router\n") << "progress is for terminals";
   EXPECT_EQ(host.params("plugin.swap"), R"({"slot":"router","path":")" + flynn.folder() + R"(/new.so"})");
   EXPECT_EQ(refused.code, 1);
   EXPECT_EQ(refused.err.find("plugin.rollback: not_found: slot x\n"), 0U) << refused.err;
@@ -346,7 +348,7 @@ TEST(CliPlugin, TellsTheHostTheTermsOfASwap) {
                                                                                       {"--lock-wait", "-1"},
                                                                                       {"--drain", "1.5"}}) {
     const auto refused = flynn.run({"plugin", "swap", "router", "/new.so", option, value});
-    EXPECT_EQ(refused.code, 1) << option << ' ' << value;
+    EXPECT_EQ(refused.code, 2) << option << ' ' << value;
     EXPECT_NE(refused.err.find(option), std::string::npos) << refused.err;
   }
 }

@@ -94,29 +94,21 @@ Status check_count(const Command& command, std::size_t count) {
   return Done{};
 }
 
-// A command's own options, and the global ones that it leaves free: `flynn ps -a web` is what users of Heroku type.
-std::vector<Option> all_options(const Command& command) {
-  auto options = command.options;
-  options.push_back({0, "help", "", "show this help"});
-  for (Option global : global_options()) {
-    if (global.value.empty()) continue;
-    const auto& own = command.options;
-    const auto taken = [&](auto member) {
-      return std::any_of(own.begin(), own.end(), [&](const Option& o) { return o.*member == global.*member; });
-    };
-    if (taken(&Option::name)) continue;
-    if (taken(&Option::letter)) global.letter = 0;
-    options.push_back(global);
-  }
-  return options;
+// --help and --version stand for a command of their own; --plan is for what changes something.
+bool may_follow(const Command& command, const Option& global) {
+  if (global.name == "help" || global.name == "version") return false;
+  return global.name != "plan" || command.effect != Effect::kReads;
+}
+
+bool has_own(const Command& command, std::string_view name) {
+  const auto& own = command.options;
+  return std::any_of(own.begin(), own.end(), [&](const Option& option) { return option.name == name; });
 }
 
 // Given after the command, a global option means the same as before it.
 void take_globals(Invocation& invocation, const Command& command) {
   for (const Option& global : global_options()) {
-    const auto& own = command.options;
-    const bool taken = std::any_of(own.begin(), own.end(), [&](const Option& o) { return o.name == global.name; });
-    if (taken || global.value.empty()) continue;
+    if (!may_follow(command, global) || has_own(command, global.name)) continue;
     if (auto given = invocation.arguments.options.extract(std::string(global.name)))
       invocation.globals.options[given.key()] = given.mapped();
   }
@@ -128,9 +120,25 @@ const std::vector<Option>& global_options() {
   static const std::vector<Option> options = {
       {'a', "app", "app", "the app (default: FLYNN_APP, else the git remote of this folder)"},
       {'c', "cluster", "cluster", "the cluster (default: FLYNN_CLUSTER, else the default of .flynnrc)"},
+      {0, "json", "", "print one JSON document instead of text (docs/cli-json.md); errors too"},
+      {0, "plan", "", "show what would change, and how to undo it, and change nothing"},
       {'h', "help", "", "show help"},
       {'v', "version", "", "show the version"},
   };
+  return options;
+}
+
+// `flynn ps -a web` is what users of Heroku type; `-a` of ps keeps its own meaning, --app the global one.
+std::vector<Option> all_options(const Command& command) {
+  auto options = command.options;
+  options.push_back({0, "help", "", "show this help"});
+  for (Option global : global_options()) {
+    if (!may_follow(command, global) || has_own(command, global.name)) continue;
+    const auto& own = command.options;
+    const auto same = [&](const Option& option) { return option.letter == global.letter; };
+    if (std::any_of(own.begin(), own.end(), same)) global.letter = 0;
+    options.push_back(global);
+  }
   return options;
 }
 

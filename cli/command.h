@@ -38,6 +38,9 @@ enum class OptionOrder { kAnywhere, kBeforeArguments };
 
 inline constexpr int kAny = -1;
 
+/// What a command does to the world. What is not kReads takes --plan.
+enum class Effect { kReads, kChanges, kDeletes };
+
 struct Command {
   std::string_view name;  // words: "env set"
   std::string_view arguments;
@@ -48,6 +51,8 @@ struct Command {
   Result<int> (*run)(Session&, const Arguments&) = nullptr;  // exit code
   OptionOrder order = OptionOrder::kAnywhere;
   bool hidden = false;  // called by programs, not by people
+  Effect effect = Effect::kReads;
+  std::string_view document = {};  // what it prints with --json, in the notation of docs/cli-json.md
 };
 
 using CommandList = std::vector<Command>;
@@ -59,11 +64,14 @@ std::span<const Command> command_table();
 struct Invocation {
   const Command* command = nullptr;
   Arguments arguments;
-  Arguments globals;  // app, cluster, help, version
+  Arguments globals;  // app, cluster, json, plan, help, version
   std::vector<std::string> words;
 };
 
 const std::vector<Option>& global_options();
+
+/// The options that may follow the command: its own, and the global ones that it leaves free.
+std::vector<Option> all_options(const Command& command);
 
 /// Parses a command line without the program's name. `command` is null when no command was named.
 Result<Invocation> parse_command_line(std::span<const Command> table, const std::vector<std::string>& line);

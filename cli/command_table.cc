@@ -1,6 +1,17 @@
+#include "command_facts.h"
 #include "commands/families.h"
 
 namespace flynn::cli {
+namespace {
+
+void add_facts(Command& command) {
+  const CommandFacts* facts = facts_of(command.name);
+  if (facts == nullptr) return;  // a test sees to it that there are some
+  command.effect = facts->effect;
+  command.document = facts->document;
+}
+
+}  // namespace
 
 std::span<const Command> command_table() {
   static const CommandList table = [] {
@@ -9,10 +20,12 @@ std::span<const Command> command_table() {
          {cluster_commands,  app_commands,     job_commands,          log_commands,          scale_commands,
           run_commands,      env_commands,     limit_commands,        meta_commands,         route_commands,
           postgres_commands, release_commands, deployment_commands,   resource_commands,     key_commands,
-          remote_commands,   plugin_commands,  plugin_audit_commands, plugin_trust_commands, version_commands}) {
+          remote_commands,   plugin_commands,  plugin_audit_commands, plugin_trust_commands, completion_commands,
+          version_commands}) {
       const CommandList commands = family();
       all.insert(all.end(), commands.begin(), commands.end());
     }
+    for (Command& command : all) add_facts(command);
     return all;
   }();
   return table;

@@ -1,5 +1,7 @@
 #include "deploy.h"
 
+#include <sstream>
+
 #include "documents.h"
 #include "events.h"
 #include "names.h"
@@ -10,6 +12,9 @@ namespace {
 // On top of the app's own timeout: the controller reports the failure itself, and rolls back first.
 constexpr std::chrono::seconds kDeployGrace{90};
 constexpr std::int64_t kDeployTimeoutDefault = 120;
+// What failed, why and what to do fit into ten lines with these.
+constexpr int kLastWordsMax = 5;
+constexpr std::size_t kWordsColumnsMax = 200;
 
 Status wait_for_deployment(EventStream& events, const json::object& deployment) {
   const std::string id = text_of(deployment, "id");
@@ -30,12 +35,19 @@ Status wait_for_deployment(EventStream& events, const json::object& deployment) 
     if (status == "complete") return Done{};
     if (status == "failed") {
       return failure("deployment " + id + " failed: " + text_of(data, "error"),
-                     "The previous release stays in force. 'flynn log' shows what the new one printed.");
+                     "The previous release stays in force. 'flynn log' shows what the new one printed.")
+          .as(ErrorCode::kDeploymentFailed);
     }
   }
 }
 
 }  // namespace
+
+Error app_not_found(const std::string& app, const Error& error) {
+  if (error.kind != Failure::kNotFound) return error;
+  return Error{"app \"" + app + "\" not found", "'flynn apps' lists the apps of this cluster.", Failure::kNotFound}.as(
+      ErrorCode::kAppNotFound);
+}
 
 Result<json::object> current_release(ControllerClient& client, const std::string& app) {
   const auto release = client.get("/apps/" + percent_encode(app) + "/release");
@@ -43,8 +55,7 @@ Result<json::object> current_release(ControllerClient& client, const std::string
   if (release.error().kind != Failure::kNotFound) return release.error();
   // Without a release or without the app? The controller answers both the same way.
   if (const auto known = client.get("/apps/" + percent_encode(app)); !known) {
-    if (known.error().kind != Failure::kNotFound) return known.error();
-    return Error{"app \"" + app + "\" not found", "'flynn apps' lists the apps of this cluster.", Failure::kNotFound};
+    return app_not_found(app, known.error());
   }
   return json::object();
 }
@@ -52,7 +63,8 @@ Result<json::object> current_release(ControllerClient& client, const std::string
 Result<json::object> require_release(ControllerClient& client, const std::string& app) {
   auto release = current_release(client, app);
   if (release && release->empty())
-    return failure("app \"" + app + "\" has no release", "Push it first: git push flynn master");
+    return failure("app \"" + app + "\" has no release", "Push it first: git push flynn master")
+        .as(ErrorCode::kNoRelease);
   return release;
 }
 
@@ -63,7 +75,33 @@ Status deploy(ControllerClient& client, const std::string& app, const std::strin
   if (!deployment) return deployment.error().context("deploy release " + release);
   const json::object& object = as_object(*deployment);
   if (!text_of(object, "finished_at").empty()) return Done{};
-  return wait_for_deployment(*events, object);
+  auto done = wait_for_deployment(*events, object);
+  if (!done) return done.error().saying(last_words(client, app));
+  return done;
+}
+
+std::vector<std::string> last_words(ControllerClient& client, const std::string& app) {
+  const std::string path = "/apps/" + percent_encode(app);
+  std::vector<std::string> words;
+  const auto lines =
+      client.get_text(path + "/log?stream_types=stdout,stderr,init&lines=" + std::to_string(kLastWordsMax));
+  if (!lines) return words;  // the failure itself is worth more than why its words are missing
+  std::istringstream text(*lines);
+  for (std::string line; std::getline(text, line);) {
+    const auto document = parse_json("log", line);
+    if (!document) continue;
+    const std::string message = text_of(as_object(*document), "msg");
+    if (!message.empty()) words.push_back(message.substr(0, kWordsColumnsMax));
+  }
+  return words;
+}
+
+Status begin_release(Session& session, const std::string& app, const json::object& current,
+                     std::vector<std::string> steps, const std::string& undo_first) {
+  Change change{std::move(steps), undo_first, "the app had no release before"};
+  if (const std::string id = text_of(current, "id"); !id.empty())
+    change.undo = "flynn -a " + app + " rollback -y " + id;
+  return session.begin(std::move(change));
 }
 
 Result<std::string> release_and_deploy(ControllerClient& client, const std::string& app, json::object release) {

@@ -60,7 +60,8 @@ Result<Dialled> connect_tls(const Endpoint& endpoint, const Poco::URI& uri, cons
   socket.connect(address, kConnectTimeout);
   if (pinned && digest_of(socket.peerCertificate().certificate()) != endpoint.tls_pin) {
     return failure("connect to " + endpoint.url + ": the peer leaf certificate did not match the provided pin",
-                   "If the cluster's certificate was replaced on purpose, add the cluster again with its new pin.");
+                   "If the cluster's certificate was replaced on purpose, add the cluster again with its new pin.")
+        .as(ErrorCode::kCertificatePinMismatch);
   }
   // HTTPSClientSession of Poco 1.11 refuses a connected socket; over a secure one the plain session does the same.
   return Dialled{socket, std::make_unique<Poco::Net::HTTPClientSession>(socket), uri.getAuthority()};
@@ -86,7 +87,8 @@ Result<Dialled> connect_any(const Endpoint& endpoint, const Poco::URI& uri) {
       return dialled;
     } catch (const Poco::Net::SSLException& error) {
       return failure("connect to " + endpoint.url + ": TLS: " + error.displayText(),
-                     "A certificate of your own needs its pin: 'flynn cluster add -f -p PIN …'.");
+                     "A certificate of your own needs its pin: 'flynn cluster add -f -p PIN …'.")
+          .as(ErrorCode::kCertificateNotTrusted);
     } catch (const Poco::Exception& error) {
       // The first address is the one that people mean; what the others say is noise.
       if (why == "no address") why = error.displayText();
@@ -110,6 +112,10 @@ Result<Dialled> dial(const Endpoint& endpoint) {
                      "Correct ControllerURL in your .flynnrc, or add the cluster again.");
     }
     return connect_any(endpoint, uri);
+  } catch (const Poco::Net::DNSException& error) {
+    return unreachable(endpoint.url, error.displayText())
+        .advise("DNS knows no address for that name: check the domain with 'flynn cluster', or try 'getent hosts'.")
+        .as(ErrorCode::kNameNotResolved);
   } catch (const Poco::Net::NetException& error) {
     return unreachable(endpoint.url, error.displayText());
   } catch (const Poco::Exception& error) {

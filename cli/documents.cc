@@ -12,7 +12,7 @@ const json::value* member_of(const json::object& document, std::string_view memb
 Result<json::value> parse_json(std::string_view source, std::string_view text) {
   boost::system::error_code code;
   json::value value = json::parse(text, code);
-  if (code) return failure(std::string(source) + ": the answer is not JSON: " + code.message());
+  if (code) return failure(std::string(source) + ": the answer is not JSON: " + code.message()).as(ErrorCode::kBadJson);
   return value;
 }
 

@@ -53,7 +53,8 @@ Result<GitRepository> GitRepository::discover(const std::string& folder) {
   start_libgit2();
   git_repository* repository = nullptr;
   const int code = git_repository_open_ext(&repository, folder.c_str(), 0, nullptr);
-  if (code == GIT_ENOTFOUND) return Error{"not in a git repository", "", Failure::kNotFound};
+  if (code == GIT_ENOTFOUND)
+    return Error{"not in a git repository", "", Failure::kNotFound}.as(ErrorCode::kNoGitRepository);
   if (code != 0) return git_failure("open the git repository");
   return GitRepository(repository);
 }

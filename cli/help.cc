@@ -26,7 +26,7 @@ std::string option_text(const Option& option) {
 
 std::string usage_line(const Command& command) {
   std::string line = "usage: flynn " + std::string(command.name);
-  if (!command.options.empty()) line += " [options]";
+  line += " [options]";
   if (!command.arguments.empty()) line += " " + std::string(command.arguments);
   return line;
 }
@@ -38,11 +38,8 @@ void print_options(std::ostream& out, const std::vector<Option>& options) {
 }
 
 void print_command(std::ostream& out, const Command& command) {
-  out << usage_line(command) << "\n\n    " << command.summary << '\n';
-  if (!command.options.empty()) {
-    out << "\noptions:\n";
-    print_options(out, command.options);
-  }
+  out << usage_line(command) << "\n\n    " << command.summary << "\n\noptions:\n";
+  print_options(out, all_options(command));
 }
 
 bool name_starts_with(const Command& command, const std::string& words) {
@@ -52,7 +49,7 @@ bool name_starts_with(const Command& command, const std::string& words) {
 }  // namespace
 
 void print_overview(std::ostream& out, std::span<const Command> table) {
-  out << "usage: flynn [-a <app>] [-c <cluster>] <command> [<args>...]\n\noptions:\n";
+  out << "usage: flynn [-a <app>] [-c <cluster>] [--json] <command> [--plan] [<args>...]\n\noptions:\n";
   print_options(out, global_options());
   out << "\ncommands:\n";
   std::set<std::string_view> shown;
@@ -61,7 +58,10 @@ void print_overview(std::ostream& out, std::span<const Command> table) {
     if (command.hidden || !shown.insert(first).second) continue;
     out << "    " << padded(std::string(first), kNameColumn) << command.summary << '\n';
   }
-  out << "\nSee 'flynn help <command>' for more information on a specific command.\n";
+  out << "\nSee 'flynn help <command>' for more information on a specific command, and 'flynn help <code>' for the "
+         "code\n"
+         "with which an error ends. Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 key not accepted, 5 nothing\n"
+         "answers, 6 conflict, 7 timeout.\n";
 }
 
 bool print_help(std::ostream& out, std::span<const Command> table, std::span<const std::string> words) {

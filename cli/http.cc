@@ -26,6 +26,15 @@ struct Refusal {
   bool retry = false;
 };
 
+/// The controller's own codes as ours.
+ErrorCode code_of(std::string_view theirs) {
+  if (theirs == "object_exists") return ErrorCode::kNameTaken;
+  if (theirs == "validation_error" || theirs == "syntax_error") return ErrorCode::kValidation;
+  if (theirs == "unknown_error") return ErrorCode::kControllerFailed;
+  if (theirs == "service_unavailable") return ErrorCode::kControllerFailed;
+  return ErrorCode::kUnknown;
+}
+
 /// What the user reads for an answer that is not 200.
 Refusal refusal_of(int status, const std::string& content_type, const std::string& body, const std::string& source) {
   if (status == 404 && content_type.find("json") == std::string::npos) {
@@ -41,15 +50,19 @@ Refusal refusal_of(int status, const std::string& content_type, const std::strin
     const json::object& object = document->get_object();
     const std::string code = text_of(object, "code");
     const Failure kind = status == 409 ? Failure::kConflict : status == 404 ? Failure::kNotFound : Failure::kOther;
-    if (!code.empty()) return {{code + ": " + text_of(object, "message"), "", kind}, flag_of(object, "retry")};
+    if (!code.empty()) {
+      return {{code + ": " + text_of(object, "message"), "", kind, code_of(code)}, flag_of(object, "retry")};
+    }
   }
-  return {failure(source + ": unexpected status " + std::to_string(status))};
+  const Error error = failure(source + ": unexpected status " + std::to_string(status));
+  if (status == 501) return {error.as(ErrorCode::kNotSupported)};
+  return {status >= 500 ? error.as(ErrorCode::kControllerFailed) : error};
 }
 
 Error network_failure(const std::string& source, const Poco::Exception& error) {
   return {source + ": the connection to the controller failed: " + error.displayText(),
           "The node may have gone down or be restarting; look with 'flynn cluster' and scripts/up, then try again.",
-          Failure::kRefused};
+          Failure::kRefused, ErrorCode::kConnectionLost};
 }
 
 }  // namespace
@@ -86,6 +99,9 @@ Result<std::optional<std::string>> LineStream::next_line(const Deadline& deadlin
 
 Result<ControllerClient::Answer> ControllerClient::send(const Request& request) {
   const std::string source = request.method + " " + request.path;
+  if (read_only_ && request.method != "GET") {
+    return Error{"would send " + source + " " + request.body, "", Failure::kPlanned};
+  }
   auto dialled = dial(endpoint_);
   if (!dialled) return dialled.error();
   try {

@@ -46,6 +46,9 @@ class ControllerClient {
  public:
   explicit ControllerClient(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}
 
+  /// With true what is no GET is not sent, but fails with Failure::kPlanned.
+  void set_read_only(bool read_only) { read_only_ = read_only; }
+
   /// 200 is the only success. A bare 404 is Failure::kNotFound, 401 kUnauthorized, 409 kConflict. An error that says
   /// `retry` is repeated every 100 ms for up to 10 s.
   Result<boost::json::value> get(const std::string& path);
@@ -81,6 +84,7 @@ class ControllerClient {
   Result<boost::json::value> call_json(const std::string& method, const std::string& path, std::string body);
 
   Endpoint endpoint_;
+  bool read_only_ = false;
 };
 
 }  // namespace flynn::cli

@@ -24,7 +24,8 @@ bool is_app_name(std::string_view name) {
 Status check_app_name(std::string_view name) {
   if (is_app_name(name)) return Done{};
   return usage_error("\"" + std::string(name) +
-                     "\" is not a name for an app: 1 to 100 of a-z and 0-9, with single dashes between");
+                     "\" is not a name for an app: 1 to 100 of a-z and 0-9, with single dashes between")
+      .as(ErrorCode::kInvalidName);
 }
 
 Result<std::pair<std::string, std::string>> split_assignment(std::string_view text) {
@@ -34,6 +35,17 @@ Result<std::pair<std::string, std::string>> split_assignment(std::string_view te
   }
   if (equals == 0) return usage_error("invalid pair \"" + std::string(text) + "\": the key is empty");
   return std::pair{std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+std::string shell_quoted(std::string_view text) {
+  static constexpr std::string_view kPlain = "=:/@%+,-._";
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return is_unreserved(c) || kPlain.find(c) != std::string_view::npos;
+  });
+  if (plain && text.find('~') == std::string_view::npos) return std::string(text);
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
 }
 
 std::string percent_encode(std::string_view text) {

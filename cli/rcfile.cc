@@ -50,10 +50,10 @@ Status write_all(int fd, std::string_view content, const std::string& path) {
   while (!content.empty()) {
     const ssize_t written = write(fd, content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return failure("write " + path + ": " + std::strerror(errno));
+    if (written < 0) return failure("write " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
     content.remove_prefix(static_cast<std::size_t>(written));
   }
-  if (fsync(fd) != 0) return failure("sync " + path + ": " + std::strerror(errno));
+  if (fsync(fd) != 0) return failure("sync " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
   return Done{};
 }
 
@@ -103,7 +103,7 @@ Result<RcFile> parse_rc(std::string_view text) {
   } catch (const toml::parse_error& error) {
     std::ostringstream why;
     why << "line " << error.source().begin.line << ": " << error.description();
-    return failure(why.str());
+    return failure(why.str()).as(ErrorCode::kBadRcfile);
   }
 }
 
@@ -124,7 +124,7 @@ Result<RcFile> load_rc(const std::string& path) {
   std::ifstream file(path);
   if (!file) {
     if (errno == ENOENT) return RcFile{};
-    return failure("read " + path + ": " + std::strerror(errno));
+    return failure("read " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
   }
   std::ostringstream text;
   text << file.rdbuf();
@@ -140,11 +140,11 @@ Status write_private_file(const std::string& path, std::string_view content) {
   if (!folder.empty()) std::filesystem::create_directories(folder, code);
   const std::string temporary = path + ".new." + std::to_string(getpid());
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return failure("create " + temporary + ": " + std::strerror(errno));
+  if (fd < 0) return failure("create " + temporary + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
   Status written = write_all(fd, content, temporary);
   close(fd);
   if (written && rename(temporary.c_str(), path.c_str()) != 0) {
-    written = failure("replace " + path + ": " + std::strerror(errno));
+    written = failure("replace " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
   }
   if (!written) unlink(temporary.c_str());
   return written;
@@ -165,10 +165,11 @@ Status add_cluster(RcFile& rc, const Cluster& cluster, bool force) {
     const Cluster& known = *in_the_way.front();
     const std::string next = "Run it again with -f to replace that entry.";
     if (known.name == cluster.name)
-      return failure("Cluster \"" + cluster.name + "\" already exists in " + rc_path(), next);
+      return failure("Cluster \"" + cluster.name + "\" already exists in " + rc_path(), next).as(ErrorCode::kNameTaken);
     return failure("A cluster with the URL \"" + known.controller_url + "\" already exists in " + rc_path() + ": \"" +
                        known.name + "\"",
-                   next);
+                   next)
+        .as(ErrorCode::kNameTaken);
   }
   if (in_the_way.size() > 1) {
     return failure("The given cluster's name and URLs conflict with multiple existing clusters.",

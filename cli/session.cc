@@ -4,6 +4,7 @@
 #include <istream>
 #include <ostream>
 
+#include "documents.h"
 #include "git_repository.h"
 #include "names.h"
 
@@ -38,14 +39,22 @@ Result<std::vector<RemoteApp>> remote_apps(const GitRepository& repository, cons
 
 Error no_app() {
   return usage_error("no app found, run from a repo with a flynn remote or specify one with -a",
-                     "'flynn apps' lists them; 'flynn create' makes one.");
+                     "'flynn apps' lists them; 'flynn create' makes one.")
+      .as(ErrorCode::kNoAppChosen);
 }
 
 Error several_apps(const std::vector<RemoteApp>& found) {
   std::string what =
       "Multiple apps listed in git remotes, please specify one with the global -a option to disambiguate.";
   for (const RemoteApp& remote : found) what += "\n  " + remote.remote + "  " + remote.app;
-  return usage_error(what);
+  return usage_error(what, "flynn -a <app> …").as(ErrorCode::kNoAppChosen);
+}
+
+json::value undo_value(const Change& change) { return change.undo.empty() ? json::value() : json::value(change.undo); }
+
+void print_undo(std::ostream& out, const Change& change) {
+  if (!change.undo.empty()) out << "undo: " << change.undo << '\n';
+  if (change.undo.empty() && !change.permanent.empty()) out << "no undo: " << change.permanent << '\n';
 }
 
 }  // namespace
@@ -70,7 +79,8 @@ Result<Session::Choice> Session::choose_by_git() const {
     }
     if (!options_.app.empty()) return Choice{options_.app, ""};
     return usage_error("git config flynn.remote is \"" + wanted + "\", which is no remote of a known cluster",
-                       "Correct it with 'git config flynn.remote NAME', or name the app with -a.");
+                       "Correct it with 'git config flynn.remote NAME', or name the app with -a.")
+        .as(ErrorCode::kNoAppChosen);
   }
   if (found->empty()) return no_app();
   if (found->size() > 1) return several_apps(*found);
@@ -109,10 +119,12 @@ Result<Cluster> Session::cluster() {
   if (found != nullptr) return *found;
   if (rc->clusters.empty()) {
     return failure(
-        "no clusters configured",
-        "Add one with 'flynn cluster add <name> <domain> <key>'; the bootstrap of a cluster prints that line.");
+               "no clusters configured",
+               "Add one with 'flynn cluster add <name> <domain> <key>'; the bootstrap of a cluster prints that line.")
+        .as(ErrorCode::kNoCluster);
   }
-  return usage_error("unknown cluster \"" + wanted + "\"", "'flynn cluster' lists the known ones.");
+  return usage_error("unknown cluster \"" + wanted + "\"", "'flynn cluster' lists the known ones.")
+      .as(ErrorCode::kUnknownCluster);
 }
 
 Result<ControllerClient*> Session::controller() {
@@ -120,11 +132,60 @@ Result<ControllerClient*> Session::controller() {
     const auto chosen = cluster();
     if (!chosen) return chosen.error();
     controller_ = std::make_unique<ControllerClient>(Endpoint{chosen->controller_url, chosen->key, chosen->tls_pin});
+    controller_->set_read_only(options_.plan);
   }
   return controller_.get();
 }
 
+void Session::show(const Table& table) {
+  if (options_.json) return show(table.document());
+  table.print(out_);
+}
+
+void Session::show(const json::value& document) {
+  out_ << json::serialize(document) << '\n';
+  shown_ = true;
+}
+
+Status Session::begin(Change change) {
+  if (!options_.plan) {
+    change_ = std::move(change);
+    return Done{};
+  }
+  if (options_.json) {
+    show(json::object{{"plan", json::value_from(change.steps)}, {"undo", undo_value(change)}});
+  } else {
+    for (const std::string& step : change.steps) out_ << "would " << step << '\n';
+    if (change.steps.empty()) out_ << "nothing would change\n";
+    print_undo(out_, change);
+  }
+  return Error{"", "", Failure::kPlanned};
+}
+
+int Session::done(const std::string& words, json::object facts) { return done(err(), words, std::move(facts)); }
+
+int Session::done(std::ostream& out, const std::string& words, json::object facts) {
+  if (options_.json) {
+    facts["changed"] = json::value_from(change_.steps);
+    facts["undo"] = undo_value(change_);
+    show(facts);
+    return 0;
+  }
+  out << words << std::flush;
+  print_undo(err_, change_);
+  return 0;
+}
+
+void Session::finish() {
+  if (!options_.json || shown_) return;
+  json::array lines;
+  std::istringstream text(kept_.str());
+  for (std::string line; std::getline(text, line);) lines.emplace_back(line);
+  show(json::object{{"output", std::move(lines)}});
+}
+
 bool Session::confirm(const std::string& question) {
+  if (options_.plan) return true;  // nothing will happen
   err_ << question << " (yes/no): " << std::flush;
   std::string answer;
   std::getline(in_, answer);

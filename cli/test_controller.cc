@@ -272,6 +272,8 @@ TestController::Reply TestController::answer_app(const Request& request, const s
   }
   if (below == "/deploy") return deploy(name, text_of(as_object(parsed), "id"));
   if (below.starts_with("/scale/")) return scale(name, as_object(parsed));
+  if (below.starts_with("/formations/"))
+    return {200, json::serialize(json::object{{"app", name}, {"processes", app.processes}})};
   if (below == "/routes") return {200, "[]"};
   if (below == "/log") {
     return {

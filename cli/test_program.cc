@@ -42,6 +42,12 @@ void give(UniqueFd& fd, std::string& rest) {
   if (count < 0 || rest.empty()) fd.reset();
 }
 
+std::vector<std::string> flynn_line(const std::vector<std::string>& args) {
+  std::vector<std::string> line{FLYNN_CLI_PROGRAM};
+  line.insert(line.end(), args.begin(), args.end());
+  return line;
+}
+
 }  // namespace
 
 Program::Program() {
@@ -57,14 +63,16 @@ Program::~Program() {
 }
 
 Outcome Program::run(const std::vector<std::string>& args, const std::string& input) const {
-  return run_with(args, input, 0);
+  return run_with(flynn_line(args), input, 0);
 }
 
 Outcome Program::run_and_signal(const std::vector<std::string>& args, int signal) const {
-  return run_with(args, "", signal);
+  return run_with(flynn_line(args), "", signal);
 }
 
-Outcome Program::run_with(const std::vector<std::string>& args, const std::string& input, int signal) const {
+Outcome Program::run_other(const std::vector<std::string>& line) const { return run_with(line, "", 0); }
+
+Outcome Program::run_with(std::vector<std::string> words, const std::string& input, int signal) const {
   auto [in_read, in_write] = make_pipe();
   auto [out_read, out_write] = make_pipe();
   auto [err_read, err_write] = make_pipe();
@@ -75,8 +83,6 @@ Outcome Program::run_with(const std::vector<std::string>& args, const std::strin
   posix_spawn_file_actions_adddup2(&actions, err_write.get(), 2);
   posix_spawn_file_actions_addchdir_np(&actions, folder_.c_str());
 
-  std::vector<std::string> words{FLYNN_CLI_PROGRAM};
-  words.insert(words.end(), args.begin(), args.end());
   std::vector<std::string> pairs;
   for (const auto& [name, value] : environment_) pairs.push_back(name + "=" + value);
   std::vector<char*> argv, envp;
@@ -85,8 +91,9 @@ Outcome Program::run_with(const std::vector<std::string>& args, const std::strin
   argv.push_back(nullptr);
   envp.push_back(nullptr);
   pid_t child = 0;
-  if (posix_spawn(&child, FLYNN_CLI_PROGRAM, &actions, nullptr, argv.data(), envp.data()) != 0)
-    throw std::runtime_error("spawn");
+  const int spawned = posix_spawnp(&child, words.front().c_str(), &actions, nullptr, argv.data(), envp.data());
+  if (spawned == ENOENT) return {127, "", words.front() + " is not installed"};
+  if (spawned != 0) throw std::runtime_error("spawn");
   posix_spawn_file_actions_destroy(&actions);
   in_read.reset();
   out_write.reset();

@@ -24,11 +24,13 @@ class Program {
   Outcome run(const std::vector<std::string>& args, const std::string& input = {}) const;
   /// Keeps stdin open, and sends `signal` once the program has written something.
   Outcome run_and_signal(const std::vector<std::string>& args, int signal) const;
+  /// Another program, found in PATH, in the same folder and environment; code 127 when it is not installed.
+  Outcome run_other(const std::vector<std::string>& line) const;
   void set(const std::string& name, const std::string& value) { environment_[name] = value; }
   [[nodiscard]] const std::string& folder() const { return folder_; }
 
  private:
-  Outcome run_with(const std::vector<std::string>& args, const std::string& input, int signal) const;
+  Outcome run_with(std::vector<std::string> line, const std::string& input, int signal) const;
 
   std::string folder_;
   std::map<std::string, std::string> environment_;

@@ -44,6 +44,10 @@ Result<int> create(Session& session, const Arguments& arguments) {
     if (!may) return may.error();
     if (!*may) return failure("App creation aborted.");
   }
+  Change change{{"create " + (name.empty() ? "an app" : "app " + name)}, "", ""};
+  if (wants_remote) change.steps.push_back("set git remote " + remote);
+  if (!name.empty()) change.undo = "flynn -a " + name + " delete";
+  if (auto begun = session.begin(change); !begun) return begun.error();
   const auto app = (*client)->post("/apps", json::object{{"name", name}, {"meta", nullptr}});
   if (!app) return app.error();
   const std::string created = text_of(as_object(*app), "name");
@@ -51,8 +55,9 @@ Result<int> create(Session& session, const Arguments& arguments) {
     const Status set = repository->set_remote(remote, remote_url(cluster->git_url, created));
     if (!set) return set.error().context("created " + created + ", but");
   }
-  session.err() << "Created " << created << '\n';
-  return 0;
+  change.undo = "flynn -a " + created + " delete";
+  if (auto begun = session.begin(change); !begun) return begun.error();
+  return session.done("Created " + created + "\n", {{"app", created}});
 }
 
 /// The one event that ends the deletion.
@@ -86,17 +91,25 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   if (!client) return client.error();
   const auto cluster = session.cluster();
   if (!cluster) return cluster.error();
+  if (auto known = (*client)->get("/apps/" + percent_encode(*app)); !known) return app_not_found(*app, known.error());
   if (!arguments.has("yes") && !session.confirm("Are you sure you want to delete the app \"" + *app + "\"?")) {
-    return failure("Nothing was deleted.");
+    return failure("Nothing was deleted.").as(ErrorCode::kDeclined);
   }
+  auto begun = session.begin({{"delete app " + *app + " with its routes, releases and resources"},
+                              "",
+                              "a deleted app is gone; 'flynn export' keeps one before"});
+  if (!begun) return begun.error();
   const auto data = delete_and_wait(**client, *app);
   if (!data) return data.error().context("delete " + *app);
   remove_remotes_of(cluster->git_url, *app);
   const json::object& deletion = object_of(*data, "app_deletion");
-  session.err() << "Deleted " << *app << " (removed " << array_of(deletion, "deleted_routes").size()
-                << " routes, deleted " << array_of(deletion, "deleted_releases").size() << " releases, deprovisioned "
-                << array_of(deletion, "deleted_resources").size() << " resources)\n";
-  return 0;
+  const std::size_t routes = array_of(deletion, "deleted_routes").size();
+  const std::size_t releases = array_of(deletion, "deleted_releases").size();
+  const std::size_t resources = array_of(deletion, "deleted_resources").size();
+  return session.done("Deleted " + *app + " (removed " + std::to_string(routes) + " routes, deleted " +
+                          std::to_string(releases) + " releases, deprovisioned " + std::to_string(resources) +
+                          " resources)\n",
+                      {{"app", *app}, {"routes", routes}, {"releases", releases}, {"resources", resources}});
 }
 
 Result<int> list(Session& session, const Arguments&) {
@@ -108,7 +121,7 @@ Result<int> list(Session& session, const Arguments&) {
   for (const json::value& app : as_array(*apps)) {
     table.add({text_of(as_object(app), "id"), text_of(as_object(app), "name")});
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
@@ -130,17 +143,23 @@ Result<int> info(Session& session, const Arguments&) {
   const auto cluster = session.cluster();
   if (!cluster) return cluster.error();
   const auto app = (*client)->get(*path);
-  if (!app) return app.error();
+  if (!app) return app_not_found(*session.app(), app.error());
   const std::string name = text_of(as_object(*app), "name");
   const auto release = current_release(**client, name);
   if (!release) return release.error();
   const auto routes = (*client)->get(*path + "/routes");
   if (!routes) return routes.error();
 
-  session.out() << "=== " << name << '\n';
-  const bool pushed = release->empty() || text_of(object_of(*release, "meta"), "git") == "true";
-  if (pushed && !cluster->git_url.empty()) session.out() << "Git URL:  " << remote_url(cluster->git_url, name) << '\n';
+  const std::string git = remote_url(cluster->git_url, name);
+  const bool has_git =
+      (release->empty() || text_of(object_of(*release, "meta"), "git") == "true") && !cluster->git_url.empty();
   const std::string web = web_url(as_array(*routes));
+  if (session.json()) {
+    session.show(json::object{{"name", name}, {"git_url", has_git ? git : ""}, {"web_url", web}});
+    return 0;
+  }
+  session.out() << "=== " << name << '\n';
+  if (has_git) session.out() << "Git URL:  " << git << '\n';
   if (!web.empty()) session.out() << "Web URL:  " << web << '\n';
   return 0;
 }

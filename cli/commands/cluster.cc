@@ -25,7 +25,7 @@ Result<int> list_clusters(Session& session, const Arguments&) {
     table.add({cluster.name, cluster.controller_url, or_none(cluster.git_url), or_none(cluster.image_url),
                rc->default_cluster()->name == cluster.name ? "(default)" : ""});
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
@@ -87,6 +87,11 @@ Result<int> add(Session& session, const Arguments& arguments) {
   }
   auto rc = session.rc();
   if (!rc) return rc.error();
+  Change change{{"add cluster " + cluster.name + " at " + cluster.controller_url},
+                "flynn cluster remove " + shell_quoted(cluster.name),
+                ""};
+  if (rc->find(cluster.name) != nullptr) change = {change.steps, "", "the entry that was replaced is not kept"};
+  if (auto begun = session.begin(std::move(change)); !begun) return begun.error();
   if (auto added = add_cluster(*rc, cluster, arguments.has("force")); !added) return added.error();
   if (!arguments.has("no-git")) {
     ControllerClient client({cluster.controller_url, cluster.key, cluster.tls_pin});
@@ -95,8 +100,7 @@ Result<int> add(Session& session, const Arguments& arguments) {
   }
   if (arguments.has("default") || rc->clusters.size() == 1) rc->default_name = cluster.name;
   if (auto saved = save_rc(rc_path(), *rc); !saved) return saved.error();
-  session.err() << "Cluster \"" << cluster.name << "\" added.\n";
-  return 0;
+  return session.done("Cluster \"" + cluster.name + "\" added.\n");
 }
 
 Result<int> remove(Session& session, const Arguments& arguments) {
@@ -104,14 +108,16 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   if (!rc) return rc.error();
   const std::string name = arguments.at(0);
   const std::string old_default = rc->default_name;
-  if (!rc->remove(name)) return 0;
+  auto begun =
+      session.begin({{"forget cluster " + name}, "", "its key was in the entry; 'flynn cluster add' needs it"});
+  if (!begun) return begun.error();
+  if (!rc->remove(name)) return session.json() ? session.done("") : 0;
   if (auto saved = save_rc(rc_path(), *rc); !saved) return saved.error();
-  session.err() << "Cluster \"" << name << "\" removed";
+  std::string words = "Cluster \"" + name + "\" removed";
   if (old_default == name && !rc->default_name.empty()) {
-    session.err() << " and \"" << rc->default_name << "\" is now the default cluster";
+    words += " and \"" + rc->default_name + "\" is now the default cluster";
   }
-  session.err() << ".\n";
-  return 0;
+  return session.done(words + ".\n");
 }
 
 Result<int> show_or_set_default(Session& session, const Arguments& arguments) {
@@ -119,21 +125,27 @@ Result<int> show_or_set_default(Session& session, const Arguments& arguments) {
   if (!rc) return rc.error();
   if (arguments.values.empty()) {
     const Cluster* current = rc->default_cluster();
-    if (current == nullptr) return failure("no clusters configured", "Add one with 'flynn cluster add'.");
+    if (current == nullptr)
+      return failure("no clusters configured", "Add one with 'flynn cluster add'.").as(ErrorCode::kNoCluster);
     Table table({"NAME", "URL"});
     table.add({current->name, current->controller_url});
-    table.print(session.out());
+    session.show(table);
     return 0;
   }
   const std::string name = arguments.at(0);
   if (rc->find(name) == nullptr) {
     return failure("Cluster \"" + name + "\" does not exist and cannot be set as default.",
-                   "'flynn cluster' lists the known ones.");
+                   "'flynn cluster' lists the known ones.")
+        .as(ErrorCode::kUnknownCluster);
   }
+  const Cluster* before = rc->default_cluster();
+  auto begun = session.begin({{"make " + name + " the default cluster"},
+                              before != nullptr ? "flynn cluster default " + shell_quoted(before->name) : "",
+                              ""});
+  if (!begun) return begun.error();
   rc->default_name = name;
   if (auto saved = save_rc(rc_path(), *rc); !saved) return saved.error();
-  session.err() << "\"" << name << "\" is now the default cluster.\n";
-  return 0;
+  return session.done("\"" + name + "\" is now the default cluster.\n");
 }
 
 }  // namespace

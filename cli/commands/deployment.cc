@@ -31,12 +31,13 @@ Result<int> positive_number(const std::string& text) {
   return number;
 }
 
-Result<int> change_app(Session& session, const json::object& body) {
+Result<int> change_app(Session& session, const json::object& body, Change change) {
+  if (auto begun = session.begin(std::move(change)); !begun) return begun.error();
   const auto path = session.app_path();
   const auto client = session.controller();
   const auto changed = (*client)->post(*path, body);
   if (!changed) return changed.error();
-  return 0;
+  return session.done("");
 }
 
 Result<int> list(Session& session, const Arguments&) {
@@ -53,20 +54,26 @@ Result<int> list(Session& session, const Arguments&) {
                human_ago(text_of(deployment, "created_at"), wall_now()),
                human_ago(text_of(deployment, "finished_at"), wall_now())});
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
 Result<int> timeout(Session& session, const Arguments& arguments) {
   const auto app = fetch_app(session);
   if (!app) return app.error();
+  const std::int64_t before = number_of(*app, "deploy_timeout");
   if (arguments.values.empty()) {
-    session.out() << number_of(*app, "deploy_timeout") << '\n';
+    if (session.json()) session.show(json::object{{"timeout_s", before}});
+    session.out() << before << '\n';
     return 0;
   }
   const auto seconds = positive_number(arguments.at(0));
   if (!seconds) return seconds.error();
-  return change_app(session, {{"id", text_of(*app, "id")}, {"meta", nullptr}, {"deploy_timeout", *seconds}});
+  return change_app(
+      session, {{"id", text_of(*app, "id")}, {"meta", nullptr}, {"deploy_timeout", *seconds}},
+      {{"set the time of a deployment to " + std::to_string(*seconds) + " s (now " + std::to_string(before) + ")"},
+       "flynn -a " + *session.app() + " deployment timeout " + std::to_string(before),
+       ""});
 }
 
 Result<int> batch_size(Session& session, const Arguments& arguments) {
@@ -75,14 +82,21 @@ Result<int> batch_size(Session& session, const Arguments& arguments) {
   json::object meta = object_of(*app, "meta");
   if (arguments.values.empty()) {
     const std::string size = text_of(meta, kBatchSize);
+    if (session.json()) session.show(json::object{{"batch_size", size}});
     session.out() << (size.empty() ? "not set" : size) << '\n';
     return 0;
   }
   const auto size = positive_number(arguments.at(0));
   if (!size) return size.error();
   // The controller replaces the whole map: send the others along.
+  const std::string before = text_of(meta, kBatchSize);
+  const std::string prefix = "flynn -a " + *session.app();
   meta[kBatchSize] = std::to_string(*size);
-  return change_app(session, {{"id", text_of(*app, "id")}, {"meta", meta}});
+  return change_app(
+      session, {{"id", text_of(*app, "id")}, {"meta", meta}},
+      {{"replace " + std::to_string(*size) + " jobs at once (now " + (before.empty() ? "not set" : before) + ")"},
+       before.empty() ? prefix + " meta unset " + kBatchSize : prefix + " deployment batch-size " + before,
+       ""});
 }
 
 }  // namespace

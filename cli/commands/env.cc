@@ -15,8 +15,8 @@ Result<json::object*> environment_of(json::object& release, const Arguments& arg
   if (arguments.has("process-type")) {
     const std::string type = arguments.value("process-type");
     if (object_of(release, "processes").find(type) == object_of(release, "processes").end()) {
-      return failure("process type \"" + type + "\" not found in the current release",
-                     "'flynn scale' lists the types.");
+      return failure("process type \"" + type + "\" not found in the current release", "'flynn scale' lists the types.")
+          .as(ErrorCode::kUnknownProcessType);
     }
     owner = &release["processes"].as_object()[type].as_object();
   }
@@ -48,15 +48,17 @@ Result<int> list(Session& session, const Arguments& arguments) {
   if (!env) return env.error();
   std::map<std::string, std::string> sorted;
   for (const auto& entry : **env) sorted[std::string(entry.key())] = text_of(**env, entry.key());
+  if (session.json()) return session.show(json::value_from(sorted)), 0;
   for (const auto& [key, value] : sorted) session.out() << key << '=' << value << '\n';
   return 0;
 }
 
-Result<int> put_in_force(Session& session, Opened& opened) {
+Result<int> put_in_force(Session& session, Opened& opened, const std::vector<std::string>& steps,
+                         const std::string& undo_first = {}) {
+  if (auto begun = begin_release(session, opened.app, opened.release, steps, undo_first); !begun) return begun.error();
   const auto id = release_and_deploy(*opened.client, opened.app, std::move(opened.release));
   if (!id) return id.error();
-  session.err() << "Created release " << *id << ".\n";
-  return 0;
+  return session.done("Created release " + *id + ".\n", {{"release", *id}});
 }
 
 Result<int> set(Session& session, const Arguments& arguments) {
@@ -64,12 +66,17 @@ Result<int> set(Session& session, const Arguments& arguments) {
   if (!opened) return opened.error();
   const auto env = environment_of(opened->release, arguments);
   if (!env) return env.error();
+  std::vector<std::string> steps;
+  std::string undo_first = "flynn -a " + opened->app + " env unset";
+  const std::string where = " in the environment of " + opened->app;
   for (const std::string& text : arguments.values) {
     auto pair = split_assignment(text);
     if (!pair) return pair.error();
+    undo_first += " " + shell_quoted(pair->first);
+    steps.push_back(((*env)->contains(pair->first) ? "change " : "add ") + pair->first + where);
     (**env)[pair->first] = pair->second;
   }
-  return put_in_force(session, *opened);
+  return put_in_force(session, *opened, steps, undo_first);
 }
 
 Result<int> unset(Session& session, const Arguments& arguments) {
@@ -77,8 +84,11 @@ Result<int> unset(Session& session, const Arguments& arguments) {
   if (!opened) return opened.error();
   const auto env = environment_of(opened->release, arguments);
   if (!env) return env.error();
-  for (const std::string& key : arguments.values) (*env)->erase(key);
-  return put_in_force(session, *opened);
+  std::vector<std::string> steps;
+  for (const std::string& key : arguments.values) {
+    if ((*env)->erase(key) > 0) steps.push_back("remove " + key + " from the environment of " + opened->app);
+  }
+  return put_in_force(session, *opened, steps);
 }
 
 Result<int> get(Session& session, const Arguments& arguments) {
@@ -88,7 +98,9 @@ Result<int> get(Session& session, const Arguments& arguments) {
   if (!env) return env.error();
   const std::string key = arguments.at(0);
   if (!(*env)->contains(key))
-    return failure("environment variable \"" + key + "\" not found", "'flynn env' lists them.");
+    return Error{"environment variable \"" + key + "\" not found", "'flynn env' lists them.", Failure::kNotFound}.as(
+        ErrorCode::kUnknownVariable);
+  if (session.json()) return session.show(json::object{{key, text_of(**env, key)}}), 0;
   session.out() << text_of(**env, key) << '\n';
   return 0;
 }

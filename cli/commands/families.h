@@ -24,6 +24,7 @@ CommandList remote_commands();
 CommandList plugin_commands();
 CommandList plugin_audit_commands();
 CommandList plugin_trust_commands();
+CommandList completion_commands();
 CommandList version_commands();
 
 }  // namespace flynn::cli

@@ -41,11 +41,11 @@ Result<int> list(Session& session, const Arguments& arguments) {
   std::stable_sort(jobs.begin(), jobs.end(), [](const json::object& a, const json::object& b) {
     return text_of(a, "created_at") < text_of(b, "created_at");
   });
-  if (arguments.has("quiet")) {
+  if (arguments.has("quiet") && !session.json()) {
     for (const json::object& job : jobs) session.out() << job_id(job) << '\n';
     return 0;
   }
-  const bool with_command = arguments.has("command");
+  const bool with_command = arguments.has("command") || session.json();
   Table table(with_command ? std::vector<std::string>{"ID", "TYPE", "STATE", "CREATED", "RELEASE", "COMMAND"}
                            : std::vector<std::string>{"ID", "TYPE", "STATE", "CREATED", "RELEASE"});
   for (const json::object& job : jobs) {
@@ -55,7 +55,7 @@ Result<int> list(Session& session, const Arguments& arguments) {
     if (with_command) row.push_back(command_of(job));
     table.add(std::move(row));
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
@@ -65,14 +65,24 @@ Result<int> kill(Session& session, const Arguments& arguments) {
   const auto client = session.controller();
   if (!client) return client.error();
   int code = 0;
+  Change change{{}, "", "the job has ended; one of a formation is replaced by a new one"};
+  for (const std::string& id : arguments.values) change.steps.push_back("stop job " + id);
+  if (auto begun = session.begin(std::move(change)); !begun) return begun.error();
+  json::array ended;
+  json::array failed;
   for (const std::string& id : arguments.values) {
     const auto killed = (*client)->remove(*path + "/jobs/" + percent_encode(id));
+    (killed ? ended : failed).emplace_back(id);
     if (killed) {
       session.err() << "Job " << id << " killed.\n";
     } else {
       session.err() << "ERROR: could not kill job " << id << ": " << killed.error().what << '\n';
       code = 1;
     }
+  }
+  if (session.json()) session.done("", {{"killed", std::move(ended)}, {"failed", std::move(failed)}});
+  if (code != 0 && !session.json()) {
+    return Error{"not every job was killed", "'flynn ps' lists the jobs that run."}.as(ErrorCode::kJobNotFound);
   }
   return code;
 }

@@ -34,7 +34,7 @@ Result<int> list(Session& session, const Arguments&) {
   for (const json::value& key : as_array(*keys)) {
     table.add({with_colons(text_of(as_object(key), "fingerprint")), text_of(as_object(key), "comment")});
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
@@ -56,7 +56,7 @@ Result<std::string> read_key(const std::string& named) {
     }
     return text.str();
   }
-  if (!named.empty()) return failure("read " + named + ": cannot open the file");
+  if (!named.empty()) return failure("read " + named + ": cannot open the file").as(ErrorCode::kFileUnreadable);
   return failure("no public key found in ~/.ssh (id_ed25519.pub, id_ecdsa.pub, id_rsa.pub)",
                  "Make one with 'ssh-keygen -t ed25519', or name a file: flynn key add <file>");
 }
@@ -66,20 +66,26 @@ Result<int> add(Session& session, const Arguments& arguments) {
   if (!key) return key.error();
   const auto client = session.controller();
   if (!client) return client.error();
+  Change change{{"allow the public key to push"}, "", ""};
+  if (auto begun = session.begin(change); !begun) return begun.error();
   const auto added = (*client)->post("/keys", json::object{{"key", *key}});
   if (!added) return added.error();
-  session.err() << "Key " << with_colons(text_of(as_object(*added), "fingerprint")) << " added.\n";
-  return 0;
+  const std::string print = with_colons(text_of(as_object(*added), "fingerprint"));
+  change.undo = "flynn key remove " + print;
+  if (auto begun = session.begin(change); !begun) return begun.error();
+  return session.done("Key " + print + " added.\n", {{"fingerprint", print}});
 }
 
 Result<int> remove(Session& session, const Arguments& arguments) {
   const auto client = session.controller();
   if (!client) return client.error();
   const std::string fingerprint = without_colons(arguments.at(0));
+  auto begun = session.begin(
+      {{"forbid key " + with_colons(fingerprint) + " to push"}, "flynn key add <file of that public key>", ""});
+  if (!begun) return begun.error();
   const auto removed = (*client)->remove("/keys/" + percent_encode(fingerprint));
   if (!removed) return removed.error();
-  session.err() << "Key " << with_colons(fingerprint) << " removed.\n";
-  return 0;
+  return session.done("Key " + with_colons(fingerprint) + " removed.\n", {{"fingerprint", with_colons(fingerprint)}});
 }
 
 }  // namespace

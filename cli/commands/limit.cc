@@ -10,7 +10,7 @@
 namespace flynn::cli {
 namespace {
 
-std::string limits_line(const json::object& process) {
+std::map<std::string, std::string> limits_of(const json::object& process) {
   std::map<std::string, std::string> sorted;
   const json::object& resources = object_of(process, "resources");
   for (const auto& resource : resources) {
@@ -18,8 +18,12 @@ std::string limits_line(const json::object& process) {
     const std::int64_t limit = number_of(object_of(resources, type), "limit", -1);
     if (limit >= 0) sorted[type] = format_limit(type, limit);
   }
+  return sorted;
+}
+
+std::string limits_line(const json::object& process) {
   std::string line;
-  for (const auto& [type, text] : sorted) line += "\t" + type + "=" + text;
+  for (const auto& [type, text] : limits_of(process)) line += "\t" + type + "=" + text;
   return line;
 }
 
@@ -31,10 +35,13 @@ Result<int> list(Session& session, const Arguments& arguments) {
   const auto release = require_release(**client, *app);
   if (!release) return release.error();
   const std::string only = arguments.value("process-type");
+  json::object all;
   for (const auto& process : object_of(*release, "processes")) {
     if (!only.empty() && only != process.key()) continue;
+    all[process.key()] = json::value_from(limits_of(as_object(process.value())));
     session.out() << std::string_view(process.key()) << ":" << limits_line(as_object(process.value())) << '\n';
   }
+  if (session.json()) session.show(all);
   return 0;
 }
 
@@ -54,17 +61,19 @@ Result<int> set(Session& session, const Arguments& arguments) {
   if (!process.is_object()) process = json::object();
   json::value& resources = process.as_object()["resources"];
   if (!resources.is_object()) resources = json::object();
+  std::vector<std::string> steps;
   for (std::size_t i = 1; i < arguments.values.size(); ++i) {
     const auto pair = split_assignment(arguments.at(i));
     if (!pair) return pair.error();
     const auto limit = parse_limit(pair->first, pair->second);
     if (!limit) return limit.error();
+    steps.push_back("set " + pair->first + " of " + type + " to " + pair->second);
     resources.as_object()[pair->first] = json::object{{"request", nullptr}, {"limit", *limit}};
   }
+  if (auto begun = begin_release(session, *app, *release, steps); !begun) return begun.error();
   const auto id = release_and_deploy(**client, *app, std::move(*release));
   if (!id) return id.error();
-  session.out() << "Created release " << *id << '\n';
-  return 0;
+  return session.done(session.out(), "Created release " + *id + "\n", {{"release", *id}});
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "../clock_text.h"
+#include "../deploy.h"
 #include "../documents.h"
 #include "../names.h"
 #include "../session.h"
@@ -51,15 +52,23 @@ Result<int> show(Session& session, const Arguments& arguments) {
   const auto client = session.controller();
   if (!client) return client.error();
   auto lines = (*client)->stream(*path + "/log?" + *query, {});
-  if (!lines) return lines.error();
+  if (!lines) return app_not_found(*session.app(), lines.error());
   for (;;) {
     const auto line = (*lines)->next_line({});
     if (!line) return line.error();
-    if (!line->has_value()) return 0;
+    if (!line->has_value()) {
+      session.shown();
+      return 0;
+    }
     if ((*line)->empty()) continue;
     const auto document = parse_json("log", **line);
     if (!document) return document.error();
     const json::object& message = as_object(*document);
+    if (session.json()) {
+      session.raw_out() << **line << '\n' << std::flush;
+      if (!session.raw_out()) return 1;
+      continue;
+    }
     const std::string stream = text_of(message, "stream");
     if (stream != "stdout" && stream != "stderr" && stream != "init") continue;
     std::ostream& out = arguments.has("split-stderr") && stream == "stderr" ? session.err() : session.out();

@@ -19,12 +19,14 @@ Result<json::object> fetch_app(Session& session) {
   return object;
 }
 
-Result<int> save(Session& session, const json::object& app) {
+/// `steps` and the command lines that take each back, joined.
+Result<int> save(Session& session, const json::object& app, Change change) {
   const auto path = session.app_path();
+  if (auto begun = session.begin(std::move(change)); !begun) return begun.error();
   const auto client = session.controller();
   const auto saved = (*client)->post(*path + "/meta", app);
   if (!saved) return saved.error();
-  return 0;
+  return session.done("");
 }
 
 Result<int> list(Session& session, const Arguments&) {
@@ -35,26 +37,43 @@ Result<int> list(Session& session, const Arguments&) {
   for (const auto& entry : meta) sorted[std::string(entry.key())] = text_of(meta, entry.key());
   Table table({"KEY", "VALUE"});
   for (const auto& [key, value] : sorted) table.add({key, value});
-  table.print(session.out());
+  session.show(table);
   return 0;
+}
+
+/// Adds to the undo of `change` what gives `key` the value back that it has in `meta`.
+void note_change(Change& change, const std::string& prefix, const json::object& meta, const std::string& key) {
+  if (!change.undo.empty()) change.undo += " && ";
+  change.undo += prefix + (meta.contains(key) ? " meta set " + shell_quoted(key + "=" + text_of(meta, key))
+                                              : " meta unset " + shell_quoted(key));
 }
 
 Result<int> set(Session& session, const Arguments& arguments) {
   auto app = fetch_app(session);
   if (!app) return app.error();
+  Change change;
+  const std::string prefix = "flynn -a " + *session.app();
   for (const std::string& text : arguments.values) {
     const auto pair = split_assignment(text);
     if (!pair) return pair.error();
+    note_change(change, prefix, object_of(*app, "meta"), pair->first);
+    change.steps.push_back("set " + pair->first + " to " + pair->second);
     (*app)["meta"].as_object()[pair->first] = pair->second;
   }
-  return save(session, *app);
+  return save(session, *app, std::move(change));
 }
 
 Result<int> unset(Session& session, const Arguments& arguments) {
   auto app = fetch_app(session);
   if (!app) return app.error();
-  for (const std::string& key : arguments.values) (*app)["meta"].as_object().erase(key);
-  return save(session, *app);
+  Change change;
+  for (const std::string& key : arguments.values) {
+    if (!object_of(*app, "meta").contains(key)) continue;
+    note_change(change, "flynn -a " + *session.app(), object_of(*app, "meta"), key);
+    change.steps.push_back("remove " + key);
+    (*app)["meta"].as_object().erase(key);
+  }
+  return save(session, *app, std::move(change));
 }
 
 }  // namespace

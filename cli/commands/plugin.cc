@@ -30,11 +30,11 @@ std::string joined(const json::array& words) {
   return text;
 }
 
-Result<int> list(Session& session, const Arguments& arguments) {
+Result<int> list(Session& session, const Arguments&) {
   const auto answer = ask("plugin.list", {});
   if (!answer) return answer.error();
-  if (arguments.has("json")) {
-    session.out() << json::serialize(*answer) << '\n';
+  if (session.json()) {
+    session.show(*answer);
     return 0;
   }
   Table table({"SLOT", "NAME", "VERSION", "STATE", "GENERATION", "DIGEST", "CALLS", "ERRORS", "ZOMBIES", "PROVIDES"});
@@ -75,8 +75,8 @@ Result<int> inspect(Session& session, const Arguments& arguments) {
       ask("plugin.inspect", names_a_file(what) ? json::object{{"path", absolute(what)}} : json::object{{"slot", what}});
   if (!answer) return answer.error();
   const json::object& plugin = as_object(*answer);
-  if (arguments.has("json")) {
-    session.out() << json::serialize(*answer) << '\n';
+  if (session.json()) {
+    session.show(*answer);
     return 0;
   }
   const json::object& manifest = object_of(plugin, "manifest");
@@ -111,7 +111,7 @@ Result<int> inspect(Session& session, const Arguments& arguments) {
 Result<int> status(Session& session, const Arguments&) {
   const auto answer = ask("status", {});
   if (!answer) return answer.error();
-  session.out() << json::serialize(*answer) << '\n';
+  session.show(*answer);
   return 0;
 }
 
@@ -137,40 +137,49 @@ Result<int> configure(Session& session, const Arguments& arguments) {
   if (!config) return config.error().context("configuration");
   json::object params{{"slot", arguments.at(0)}, {"config", *config}};
   if (auto added = add_lock_wait(arguments, params); !added) return added.error();
+  const std::string slot = arguments.at(0);
+  auto begun =
+      session.begin({{"give " + slot + " a new configuration"},
+                     "flynn plugin configure " + slot + " <the former one; 'flynn plugin history' has the record>",
+                     ""});
+  if (!begun) return begun.error();
   const auto answer = ask("plugin.configure", params, progress_to(session));
   if (!answer) return answer.error();
   const bool live = text_of(as_object(*answer), "applied") == "live";
-  session.err() << arguments.at(0)
-                << (live ? " took the configuration while running.\n" : " was swapped to take the configuration.\n");
-  return 0;
+  return session.done(
+      slot + (live ? " took the configuration while running.\n" : " was swapped to take the configuration.\n"),
+      {{"applied", live ? "live" : "swap"}});
 }
 
 Result<int> start(Session& session, const Arguments& arguments) {
+  auto begun = session.begin({{"start " + arguments.at(0)}, "", "a slot stops by its failures only"});
+  if (!begun) return begun.error();
   const auto answer = ask("plugin.start", {{"slot", arguments.at(0)}});
   if (!answer) return answer.error();
-  session.err() << arguments.at(0) << ": " << text_of(as_object(*answer), "state") << '\n';
-  return 0;
+  const std::string state = text_of(as_object(*answer), "state");
+  return session.done(arguments.at(0) + ": " + state + "\n", {{"state", state}});
 }
 
 Result<int> call(Session& session, const Arguments& arguments) {
   const auto body = arguments.values.size() > 2 ? json_argument(arguments.at(2)) : Result<json::object>(json::object());
   if (!body) return body.error().context("body");
+  auto begun = session.begin({{"call " + arguments.at(1) + " of " + arguments.at(0)}, "", "depends on the method"});
+  if (!begun) return begun.error();
   const auto answer = ask("call", {{"interface", arguments.at(0)}, {"method", arguments.at(1)}, {"body", *body}});
   if (!answer) return answer.error();
   const json::value* reply = as_object(*answer).if_contains("body");
-  session.out() << json::serialize(reply != nullptr ? *reply : *answer) << '\n';
+  session.show(reply != nullptr ? *reply : *answer);
   return 0;
 }
 
 }  // namespace
 
 CommandList plugin_commands() {
-  const Option as_json{0, "json", "", "as JSON"};
   return {
-      {"plugin list", "", "Show and replace the plugins of the flynn-host on this machine", {as_json}, 0, 0, list},
-      {"plugin inspect", "<slot>|<file.so>", "Show a plugin's manifest, problems and calls", {as_json}, 1, 1, inspect},
+      {"plugin list", "", "Show and replace the plugins of the flynn-host on this machine", {}, 0, 0, list},
+      {"plugin inspect", "<slot>|<file.so>", "Show a plugin's manifest, problems and calls", {}, 1, 1, inspect},
       {"plugin swap", "<slot> <file.so>", "Replace a running plugin without a stop", swap_options(), 2, 2, swap_plugin},
-      {"plugin watch", "[<slot>]", "Show every phase of every change while it runs", {as_json}, 0, 1, watch_plugins},
+      {"plugin watch", "[<slot>]", "Show every phase of every change while it runs", {}, 0, 1, watch_plugins},
       {"plugin status", "", "Show as JSON whether the node and its plugins are healthy", {}, 0, 0, status},
       {"plugin rollback", "<slot>", "Return to the version before the last swap", {kLockWait}, 1, 1, roll_back_plugin},
       {"plugin configure", "<slot> <json>|@<file>", "Give a plugin a new configuration", {kLockWait}, 2, 2, configure},

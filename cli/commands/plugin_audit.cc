@@ -40,9 +40,10 @@ Result<int> history(Session& session, const Arguments& arguments) {
                     arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}}, {});
   if (!answer) return answer.error();
   const json::array& entries = array_of(as_object(*answer), "entries");
-  if (arguments.has("json")) {
+  if (session.json()) {
     // One JSON object a line: entries of different kinds have different members.
-    for (const json::value& entry : entries) session.out() << json::serialize(entry) << '\n';
+    for (const json::value& entry : entries) session.show(entry);
+    session.shown();
     return 0;
   }
   Table table({"SEQ", "AT", "BY", "SLOT", "ACTION", "FROM", "TO", "OUTCOME"});
@@ -52,7 +53,7 @@ Result<int> history(Session& session, const Arguments& arguments) {
                text_of(entry, "action"), version(entry, "from"), version(entry, "to"),
                shortened(text_of(entry, "outcome"))});
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
@@ -75,8 +76,8 @@ Result<int> audit(Session& session, const Arguments& arguments) {
   const auto verdict = verdict_of(arguments);
   if (!verdict) return verdict.error();
   const bool whole = flag_of(*verdict, "whole");
-  if (arguments.has("json")) {
-    session.out() << json::serialize(*verdict) << '\n';
+  if (session.json()) {
+    session.show(*verdict);
     return whole ? 0 : 1;
   }
   const std::string file = text_of(*verdict, "file");
@@ -97,15 +98,13 @@ Result<int> audit(Session& session, const Arguments& arguments) {
 }  // namespace
 
 CommandList plugin_audit_commands() {
-  const Option as_json{0, "json", "", "as JSON"};
   return {
-      {"plugin history", "[<slot>]", "Show the newest entries of the audit log", {as_json}, 0, 1, history},
+      {"plugin history", "[<slot>]", "Show the newest entries of the audit log", {}, 0, 1, history},
       {"plugin audit",
        "[<audit.ndjson>]",
        "Check that no line of the audit log was changed, added or taken out",
        {{0, "verify", "", "check it (the default)"},
-        {0, "head", "digest", "a head noted earlier, which must still be in the log"},
-        as_json},
+        {0, "head", "digest", "a head noted earlier, which must still be in the log"}},
        0,
        1,
        audit},

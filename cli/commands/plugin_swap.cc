@@ -8,6 +8,7 @@
 
 #include "../clock_text.h"
 #include "../documents.h"
+#include "../error_report.h"
 #include "../plan_text.h"
 #include "../terminal.h"
 
@@ -101,24 +102,27 @@ Result<json::object> params_of(const Arguments& arguments) {
 }
 
 int report(Session& session, const Error& error) {
-  session.err() << error.what << '\n';
-  if (!error.next.empty()) session.err() << error.next << '\n';
+  if (session.json()) {
+    session.raw_err() << json::serialize(error_document(error)) << '\n';
+  } else {
+    print_error(session.err(), error);
+  }
   return kRefused;
 }
 
 // 255 also when there is no plan: a script must not take that for "changes".
-int plan(Session& session, const Arguments& arguments, const json::object& params) {
+int plan(Session& session, const json::object& params) {
   const auto answer = admin_request(admin_socket_path(), "plugin.plan", params);
   if (!answer) return report(session, answer.error());
   const json::object& document = as_object(*answer);
-  if (arguments.has("json"))
-    session.out() << json::serialize(document) << '\n';
+  if (session.json())
+    session.show(document);
   else
     print_plan(session.out(), document);
   const std::string verdict = text_of(document, "verdict");
   if (verdict == "no_change") return kNoChange;
   if (verdict == "changes") return kChanges;
-  if (!arguments.has("json"))
+  if (!session.json())
     for (const json::value& reason : array_of(document, "reasons"))
       session.err() << "refused: " << (reason.is_string() ? std::string_view(reason.get_string()) : "") << '\n';
   return kRefused;
@@ -133,8 +137,7 @@ const std::vector<Option>& swap_options() {
       {0, "canary", "percent", "first give the new one this share of calls and connections, as 5%"},
       {0, "canary-for", "time", "how long, as 60s"},
       {0, "probation", "time", "how long the old one waits to come back if the new one is worse, as 60s"},
-      kLockWait,
-      {0, "json", "", "as JSON"}};
+      kLockWait};
   return options;
 }
 
@@ -151,35 +154,42 @@ Status add_lock_wait(const Arguments& arguments, json::object& params) {
 
 Result<int> swap_plugin(Session& session, const Arguments& arguments) {
   const auto params = params_of(arguments);
+  const bool planned = session.plan() || arguments.has("plan");
   if (!params) {
-    if (arguments.has("plan")) return report(session, params.error());
+    if (planned) return report(session, params.error());
     return params.error();
   }
-  if (arguments.has("plan")) return plan(session, arguments, *params);
+  if (planned) return plan(session, *params);
+  const std::string slot = arguments.at(0);
+  if (auto begun = session.begin({{"swap " + slot}, "flynn plugin rollback " + slot, ""}); !begun) return begun.error();
   const auto answer = admin_request(admin_socket_path(), "plugin.swap", *params, progress_to(session));
   if (!answer) return answer.error().advise("The old version serves on. 'flynn plugin history' has the record.");
-  if (arguments.has("json")) {
-    session.out() << json::serialize(*answer) << '\n';
+  if (session.json()) {
+    session.show(*answer);
     return 0;
   }
   print_swap(session.out(), as_object(*answer));
-  return 0;
+  return session.done("");
 }
 
 Result<int> roll_back_plugin(Session& session, const Arguments& arguments) {
   json::object params{{"slot", arguments.at(0)}};
   if (auto added = add_lock_wait(arguments, params); !added) return added.error();
+  const std::string slot = arguments.at(0);
+  const Change change{{"return " + slot + " to the version before"}, "flynn plugin swap " + slot + " <file.so>", ""};
+  if (auto begun = session.begin(change); !begun) return begun.error();
   const auto answer = admin_request(admin_socket_path(), "plugin.rollback", params, progress_to(session));
   if (!answer) return answer.error().advise("The present version serves on. 'flynn plugin history' has the record.");
+  if (session.json()) return session.show(*answer), 0;
   print_swap(session.out(), as_object(*answer));
-  return 0;
+  return session.done("");
 }
 
 Result<int> watch_plugins(Session& session, const Arguments& arguments) {
-  const bool as_json = arguments.has("json");
+  const bool as_json = session.json();
   const Progress show = [&](const json::object& line) {
     if (as_json) {
-      session.out() << json::serialize(line) << '\n' << std::flush;
+      session.raw_out() << json::serialize(line) << '\n' << std::flush;
       return;
     }
     session.out() << text_of(line, "slot") << "  " << text_of(line, "action") << ' ' << number_of(line, "change")
@@ -194,6 +204,7 @@ Result<int> watch_plugins(Session& session, const Arguments& arguments) {
   const auto params = arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}};
   const auto answer = admin_request(admin_socket_path(), "plugin.watch", params, show);
   if (!answer) return answer.error();
+  if (as_json) session.shown();
   session.err() << text_of(as_object(*answer), "ended") << '\n';
   return 0;
 }

@@ -9,6 +9,7 @@
 #include <ostream>
 #include <sstream>
 
+#include "../names.h"
 #include "../session.h"
 #include "families.h"
 #include "flynn/sdk/unique_fd.h"
@@ -20,7 +21,7 @@ namespace {
 
 Result<std::string> read_file(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
-  if (!stream) return failure("read " + path + ": " + std::strerror(errno));
+  if (!stream) return failure("read " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
   std::ostringstream text;
   text << stream.rdbuf();
   return text.str();
@@ -29,7 +30,9 @@ Result<std::string> read_file(const std::string& path) {
 /// A new file; with O_EXCL an existing one is an error.
 Status write_file(const std::string& path, std::string_view text, int flags, mode_t mode) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, mode));
-  if (!fd) return failure("make " + path + ": " + std::strerror(errno), "Nothing was written over.");
+  if (!fd)
+    return failure("make " + path + ": " + std::strerror(errno), "Nothing was written over.")
+        .as(ErrorCode::kFileUnreadable);
   while (!text.empty()) {
     const ssize_t written = ::write(fd.get(), text.data(), text.size());
     if (written < 0) return failure("write " + path + ": " + std::strerror(errno));
@@ -44,13 +47,15 @@ Result<int> keygen(Session& session, const Arguments& arguments) {
   if (!key.ok()) return failure(key.error().message);
   const std::string scope = arguments.has("plugins") ? "plugins: " + arguments.value("plugins") + "\n" : "";
   if (scope.find('\n') + 1 < scope.size()) return usage_error("--plugins: one line of names, with commas between");
+  auto begun = session.begin({{"write " + name + ".key.pem and " + name + ".pem"},
+                              "rm " + shell_quoted(name + ".key.pem") + " " + shell_quoted(name + ".pem"),
+                              ""});
+  if (!begun) return begun.error();
   if (auto written = write_file(name + ".key.pem", key->private_pem(), O_EXCL, 0600); !written) return written.error();
   if (auto written = write_file(name + ".pem", scope + key->public_pem(), O_EXCL, 0644); !written)
     return written.error();
-  session.err() << "key " << key->id() << '\n'
-                << "  " << name << ".key.pem  is private: keep it away from the nodes\n"
-                << "  " << name << ".pem      goes into trust.d of every node that shall trust it\n";
-  return 0;
+  return session.done("key " + key->id() + "\n  " + name + ".key.pem  is private: keep it away from the nodes\n  " +
+                      name + ".pem      goes into trust.d of every node that shall trust it\n");
 }
 
 Result<core::SigningKey> private_key(const std::string& path) {
@@ -86,15 +91,15 @@ Result<int> sign(Session& session, const Arguments& arguments) {
   const std::string path = core::signature_path(file).string();
   auto signatures = others(path, *signature);
   signatures.push_back(*signature);
+  auto begun = session.begin({{"sign " + file + " with key " + signature->key_id}, "rm " + shell_quoted(path), ""});
+  if (!begun) return begun.error();
   if (auto written = write_file(path + ".new", core::signatures_text(signatures), O_TRUNC, 0644); !written)
     return written.error();
   if (::rename((path + ".new").c_str(), path.c_str()) != 0)
     return failure("rename " + path + ".new: " + std::strerror(errno));
-  session.err() << path << ": signed with key " << signature->key_id
-                << (signatures.size() > 1 ? ", beside " + std::to_string(signatures.size() - 1) + " more"
-                                          : std::string())
-                << '\n';
-  return 0;
+  const std::string more =
+      signatures.size() > 1 ? ", beside " + std::to_string(signatures.size() - 1) + " more" : std::string();
+  return session.done(path + ": signed with key " + signature->key_id + more + "\n", {{"signature", path}});
 }
 
 }  // namespace

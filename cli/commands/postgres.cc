@@ -34,7 +34,9 @@ Result<Database> find_database(Session& session) {
   const json::object& env = object_of(*release, "env");
   const std::string server = text_of(env, "FLYNN_POSTGRES");
   if (server.empty()) {
-    return failure("No postgres database found. Provision one with `flynn resource add postgres`");
+    return failure("No postgres database found. Provision one with `flynn resource add postgres`",
+                   "flynn resource add postgres")
+        .as(ErrorCode::kNoDatabase);
   }
   json::object credentials;
   for (const char* key : {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}) {
@@ -77,7 +79,7 @@ Result<int> dump(Session& session, const Arguments& arguments) {
   if (arguments.has("file")) {
     const std::string path = arguments.value("file");
     file.reset(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file) return failure("create " + path + ": " + std::strerror(errno));
+    if (!file) return failure("create " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
     io.stdout_fd = file.get();
   } else if (is_terminal(1)) {
     return usage_error("a dump is not for a terminal", "Name a file with -f, or send the output somewhere.");
@@ -88,6 +90,10 @@ Result<int> dump(Session& session, const Arguments& arguments) {
 Result<int> restore(Session& session, const Arguments& arguments) {
   auto database = find_database(session);
   if (!database) return database.error();
+  auto begun = session.begin({{"replace the contents of the database of " + database->app},
+                              "",
+                              "what was in the database is gone; 'flynn pg dump' keeps it before"});
+  if (!begun) return begun.error();
   database->job["args"] =
       words({"pg_restore", "-d", database->name, "-n", "public", "--clean", "--if-exists", "--no-owner", "--no-acl"});
   AttachIo io{.stdin_fd = 0};
@@ -95,13 +101,14 @@ Result<int> restore(Session& session, const Arguments& arguments) {
   if (arguments.has("file")) {
     const std::string path = arguments.value("file");
     file.reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return failure("open " + path + ": " + std::strerror(errno));
+    if (!file) return failure("open " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
     io.stdin_fd = file.get();
   }
   const auto code = run_one_off(*database->client, database->app, database->job, io);
   if (!code) return code.error();
   // pg_restore says 1 for mere warnings, such as objects to clean that were not there.
-  return *code == 1 ? 0 : *code;
+  if (*code != 0 && *code != 1) return *code;
+  return session.done("");
 }
 
 }  // namespace

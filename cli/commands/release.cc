@@ -64,10 +64,7 @@ std::string joined_keys(const json::object& object) {
 Result<int> show(Session& session, const Arguments& arguments) {
   const auto release = named_or_current(session, arguments.at(0));
   if (!release) return release.error();
-  if (arguments.has("json")) {
-    session.out() << json::serialize(*release) << '\n';
-    return 0;
-  }
+  if (session.json()) return session.show(*release), 0;
   const auto client = session.controller();
   Table table({"ID:", text_of(*release, "id")});
   std::size_t index = 0;
@@ -86,13 +83,13 @@ Result<int> show(Session& session, const Arguments& arguments) {
       table.add({std::string(label) + "[" + std::string(entry.key()) + "]:", text_of(entries, entry.key())});
     }
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
 Result<int> update(Session& session, const Arguments& arguments) {
   std::ifstream file(arguments.at(0));
-  if (!file) return failure("read " + arguments.at(0) + ": cannot open the file");
+  if (!file) return failure("read " + arguments.at(0) + ": cannot open the file").as(ErrorCode::kFileUnreadable);
   std::ostringstream text;
   text << file.rdbuf();
   const auto changes = parse_json(arguments.at(0), text.str());
@@ -102,11 +99,14 @@ Result<int> update(Session& session, const Arguments& arguments) {
   auto release = named_or_current(session, arguments.at(1));
   if (!release) return release.error();
   const auto client = session.controller();
+  const auto current = current_release(**client, *app);
+  if (!current) return current.error();
+  const std::string step = "deploy release " + text_of(*release, "id") + " changed by " + arguments.at(0);
+  if (auto begun = begin_release(session, *app, *current, {step}); !begun) return begun.error();
   auto updated = update_release(std::move(*release), as_object(*changes), arguments.has("clean"));
   const auto id = release_and_deploy(**client, *app, std::move(updated));
   if (!id) return id.error();
-  session.err() << "Created release " << *id << ".\n";
-  return 0;
+  return session.done("Created release " + *id + ".\n", {{"release", *id}});
 }
 
 Result<int> remove(Session& session, const Arguments& arguments) {
@@ -116,8 +116,10 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   if (!client) return client.error();
   const std::string id = arguments.at(0);
   if (!arguments.has("yes") && !session.confirm("Are you sure you want to delete release \"" + id + "\"?")) {
-    return failure("Nothing was deleted.");
+    return failure("Nothing was deleted.").as(ErrorCode::kDeclined);
   }
+  auto begun = session.begin({{"delete release " + id + " with its layers"}, "", "a deleted release is gone"});
+  if (!begun) return begun.error();
   const auto app = session.app();
   auto events = EventStream::open(
       **client, "app_id=" + percent_encode(*app) + "&object_types=release_deletion&object_id=" + percent_encode(id));
@@ -129,14 +131,11 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   if (!text_of(data, "error").empty()) return failure("delete release " + id + ": " + text_of(data, "error"));
   const json::object& deletion = object_of(data, "release_deletion");
   const std::size_t others = array_of(deletion, "remaining_apps").size();
-  if (others > 0) {
-    session.err() << "Deleted release " << id << " from " << *app << ", still associated with " << others
-                  << " other apps\n";
-  } else {
-    session.err() << "Deleted release " << id << " (deleted " << array_of(deletion, "deleted_files").size()
-                  << " files)\n";
-  }
-  return 0;
+  const std::size_t files = array_of(deletion, "deleted_files").size();
+  const std::string words = others > 0 ? "Deleted release " + id + " from " + *app + ", still associated with " +
+                                             std::to_string(others) + " other apps\n"
+                                       : "Deleted release " + id + " (deleted " + std::to_string(files) + " files)\n";
+  return session.done(words, {{"release", id}, {"files", files}});
 }
 
 /// The release to go back to: the named one, else the second newest.
@@ -144,7 +143,9 @@ Result<std::string> rollback_target(Session& session, const std::string& named) 
   if (!named.empty()) return named;
   const auto releases = releases_of(session);
   if (!releases) return releases.error();
-  if (releases->size() < 2) return failure("Not enough releases to perform a rollback.", "'flynn release' lists them.");
+  if (releases->size() < 2)
+    return failure("Not enough releases to perform a rollback.", "'flynn release' lists them.")
+        .as(ErrorCode::kReleaseNotFound);
   return text_of(as_object((*releases)[1]), "id");
 }
 
@@ -161,11 +162,15 @@ Result<int> rollback(Session& session, const Arguments& arguments) {
   if (*target == from)
     return failure("Release " + from + " is the current release.", "'flynn release' lists the others.");
   const std::string question = "Are you sure you want to roll back to release \"" + *target + "\"?";
-  if (!arguments.has("yes") && !session.confirm(question)) return failure("Nothing was changed.");
+  if (!arguments.has("yes") && !session.confirm(question)) {
+    return failure("Nothing was changed.").as(ErrorCode::kDeclined);
+  }
+  if (auto begun = begin_release(session, *app, *current, {"deploy release " + *target + " in place of " + from});
+      !begun)
+    return begun.error();
   session.err() << "Rolling back to release " << *target << " from " << from << ".\n";
   if (auto deployed = deploy(**client, *app, *target); !deployed) return deployed.error();
-  session.err() << "Successfully rolled back to release " << *target << ".\n";
-  return 0;
+  return session.done("Successfully rolled back to release " + *target + ".\n", {{"release", *target}});
 }
 
 }  // namespace
@@ -174,7 +179,7 @@ CommandList release_commands() {
   return {
       {"release", "", "List the releases of an app", {{'q', "quiet", "", "ids only"}}, 0, 0, list},
       {"releases", "", "The same as 'release'", {{'q', "quiet", "", "ids only"}}, 0, 0, list},
-      {"release show", "[<id>]", "Show a release (default: the current one)", {{0, "json", "", "as JSON"}}, 0, 1, show},
+      {"release show", "[<id>]", "Show a release (default: the current one)", {}, 0, 1, show},
       {"release update",
        "<file> [<id>]",
        "Deploy a release changed by the env, meta and processes of a JSON file",

@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "../deploy.h"
 #include "../git_repository.h"
 #include "../session.h"
 #include "families.h"
@@ -18,7 +19,7 @@ Result<int> add(Session& session, const Arguments& arguments) {
   }
   const auto client = session.controller();
   if (!client) return client.error();
-  if (auto known = (*client)->get(*session.app_path()); !known) return known.error();
+  if (auto known = (*client)->get(*session.app_path()); !known) return app_not_found(*app, known.error());
   auto repository = GitRepository::discover(".");
   if (!repository) return repository.error().context("remote add");
   const auto remotes = repository->remotes();
@@ -27,13 +28,14 @@ Result<int> add(Session& session, const Arguments& arguments) {
     if (remote.name != name || arguments.has("yes")) continue;
     if (!session.confirm("There is already a git remote called \"" + name +
                          "\". Are you sure you want to replace it?")) {
-      return failure("Nothing was changed.");
+      return failure("Nothing was changed.").as(ErrorCode::kDeclined);
     }
   }
   const std::string url = remote_url(cluster->git_url, *app);
+  auto begun = session.begin({{"set git remote " + name + " to " + url}, "git remote remove " + name, ""});
+  if (!begun) return begun.error();
   if (auto set = repository->set_remote(name, url); !set) return set.error();
-  session.err() << "Created remote " << name << " with url " << url << '\n';
-  return 0;
+  return session.done("Created remote " + name + " with url " + url + "\n", {{"url", url}});
 }
 
 /// The protocol of git's credential helpers: attributes on stdin, a blank line, the answer on stdout.
@@ -49,7 +51,7 @@ Result<int> git_credentials(Session& session, const Arguments& arguments) {
   }
   for (const Cluster& cluster : rc->clusters) {
     if (protocol != "https" || cluster.git_url != "https://" + host) continue;
-    session.out() << "protocol=https\nhost=" << host << "\nusername=user\npassword=" << cluster.key << '\n';
+    session.raw_out() << "protocol=https\nhost=" << host << "\nusername=user\npassword=" << cluster.key << '\n';
   }
   return 0;
 }

@@ -26,17 +26,19 @@ Result<int> list_providers(Session& session, const Arguments&) {
     const json::object& provider = as_object(value);
     table.add({text_of(provider, "id"), text_of(provider, "name"), text_of(provider, "url")});
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
 Result<int> add_provider(Session& session, const Arguments& arguments) {
   const auto client = session.controller();
   if (!client) return client.error();
+  auto begun = session.begin({{"register provider " + arguments.at(0)}, "", "the wire knows no way to remove one"});
+  if (!begun) return begun.error();
   const auto created = (*client)->post("/providers", json::object{{"name", arguments.at(0)}, {"url", arguments.at(1)}});
   if (!created) return created.error();
-  session.err() << "Created provider " << text_of(as_object(*created), "name") << ".\n";
-  return 0;
+  const std::string name = text_of(as_object(*created), "name");
+  return session.done("Created provider " + name + ".\n", {{"provider", name}});
 }
 
 Result<int> list_resources(Session& session, const Arguments&) {
@@ -55,13 +57,14 @@ Result<int> list_resources(Session& session, const Arguments&) {
     const std::string provider = text_of(as_object(value), "provider");
     table.add({text_of(as_object(value), "id"), provider, names[provider]});
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
 Error unknown_provider(const std::string& name, const Error& error) {
   if (error.kind != Failure::kNotFound) return error.context("provider " + name);
-  return Error{"provider \"" + name + "\" not found", "'flynn provider' lists them.", Failure::kNotFound};
+  return Error{"provider \"" + name + "\" not found", "'flynn provider' lists them.", Failure::kNotFound}.as(
+      ErrorCode::kUnknownProvider);
 }
 
 Result<int> add(Session& session, const Arguments& arguments) {
@@ -70,6 +73,9 @@ Result<int> add(Session& session, const Arguments& arguments) {
   const auto client = session.controller();
   if (!client) return client.error();
   const std::string provider = arguments.at(0);
+  const std::string undo = "flynn -a " + *app + " resource remove " + shell_quoted(provider);
+  const std::vector<std::string> steps{"provision a resource of " + provider, "deploy " + *app + " with its variables"};
+  if (auto begun = session.begin({steps, undo, ""}); !begun) return begun.error();
   const auto created = (*client)->post("/providers/" + percent_encode(provider) + "/resources",
                                        json::object{{"apps", json::array{*app}}, {"config", json::object()}});
   if (!created) return unknown_provider(provider, created.error());
@@ -85,8 +91,9 @@ Result<int> add(Session& session, const Arguments& arguments) {
   if (!id) {
     return id.error().context("resource " + resource_id + " was created, but its environment could not be deployed");
   }
-  session.err() << "Created resource " << resource_id << " and release " << *id << ".\n";
-  return 0;
+  if (auto begun = session.begin({steps, undo + " " + resource_id, ""}); !begun) return begun.error();
+  return session.done("Created resource " + resource_id + " and release " + *id + ".\n",
+                      {{"resource", resource_id}, {"release", *id}});
 }
 
 /// The app's only resource of `provider`.
@@ -106,7 +113,8 @@ Result<std::string> only_resource(Session& session, const std::string& provider)
   }
   if (found.size() == 1) return found.front();
   if (found.empty())
-    return failure("the app has no resource of provider \"" + provider + "\"", "'flynn resource' lists them.");
+    return failure("the app has no resource of provider \"" + provider + "\"", "'flynn resource' lists them.")
+        .as(ErrorCode::kNoResource);
   return usage_error("the app has " + std::to_string(found.size()) + " resources of provider \"" + provider + "\"",
                      "Name one: flynn resource remove " + provider + " <id> ('flynn resource' lists them).");
 }
@@ -119,6 +127,11 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   const std::string provider = arguments.at(0);
   const auto id = arguments.values.size() > 1 ? Result<std::string>(arguments.at(1)) : only_resource(session, provider);
   if (!id) return id.error();
+  auto begun =
+      session.begin({{"remove resource " + *id + " with its data", "deploy " + *app + " without its variables"},
+                     "",
+                     "the data is gone; 'flynn pg dump' keeps it before"});
+  if (!begun) return begun.error();
   const auto removed =
       (*client)->remove("/providers/" + percent_encode(provider) + "/resources/" + percent_encode(*id));
   if (!removed) return removed.error();
@@ -135,13 +148,12 @@ Result<int> remove(Session& session, const Arguments& arguments) {
     changed = env.as_object().erase(entry.key()) > 0 || changed;
   }
   if (!changed) {
-    session.err() << "Deleted resource " << *id << ".\n";
-    return 0;
+    return session.done("Deleted resource " + *id + ".\n", {{"resource", *id}});
   }
   const auto created = release_and_deploy(**client, *app, std::move(*release));
   if (!created) return created.error();
-  session.err() << "Deleted resource " << *id << ", created release " << *created << ".\n";
-  return 0;
+  return session.done("Deleted resource " + *id + ", created release " + *created + ".\n",
+                      {{"resource", *id}, {"release", *created}});
 }
 
 }  // namespace

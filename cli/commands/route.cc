@@ -21,7 +21,7 @@ Result<std::string> read_pem(const std::string& path) {
     return text.str();
   }
   std::ifstream file(path);
-  if (!file) return failure("read " + path + ": cannot open the file");
+  if (!file) return failure("read " + path + ": cannot open the file").as(ErrorCode::kFileUnreadable);
   text << file.rdbuf();
   return text.str();
 }
@@ -95,7 +95,7 @@ Result<int> list(Session& session, const Arguments&) {
     table.add({route_name(route), text_of(route, "service"), route_id(route),
                http ? yes_no(flag_of(route, "sticky")) : "", yes_no(flag_of(route, "leader")), text_of(route, "path")});
   }
-  table.print(session.out());
+  session.show(table);
   return 0;
 }
 
@@ -110,8 +110,15 @@ Result<json::object> post_route(Session& session, const Arguments& arguments, js
   route["service"] = arguments.value("service", *app + "-web");
   route["drain_backends"] = true;
   read_switches(arguments, route);
+  const std::string what = text_of(route, "type") == "tcp" ? "a TCP port" : text_of(route, "domain");
+  Change change{{"lead " + what + " to " + text_of(route, "service")}, "", ""};
+  if (auto begun = session.begin(change); !begun) return begun.error();
   const auto created = (*client)->post("/apps/" + percent_encode(*app) + "/routes", route);
-  if (!created) return created.error();
+  if (!created) {
+    return created.error().code == ErrorCode::kNameTaken ? created.error().as(ErrorCode::kRouteTaken) : created.error();
+  }
+  change.undo = "flynn -a " + *app + " route remove " + route_id(as_object(*created));
+  if (auto begun = session.begin(change); !begun) return begun.error();
   return as_object(*created);
 }
 
@@ -123,19 +130,19 @@ Result<int> add_http(Session& session, const Arguments& arguments) {
   if (auto read = read_certificate(arguments, route); !read) return read.error();
   const auto created = post_route(session, arguments, std::move(route));
   if (!created) return created.error();
-  session.out() << route_id(*created) << '\n';
-  return 0;
+  return session.done(session.out(), route_id(*created) + "\n", {{"route", route_id(*created)}});
 }
 
-void print_tcp(std::ostream& out, const json::object& route) {
-  out << route_id(route) << " listening on port " << number_of(route, "port") << '\n';
+int done_tcp(Session& session, const json::object& route) {
+  const std::int64_t port = number_of(route, "port");
+  const std::string words = route_id(route) + " listening on port " + std::to_string(port) + "\n";
+  return session.done(session.out(), words, {{"route", route_id(route)}, {"port", port}});
 }
 
 Result<int> add_tcp(Session& session, const Arguments& arguments) {
   const auto created = post_route(session, arguments, {{"type", "tcp"}});
   if (!created) return created.error();
-  print_tcp(session.out(), *created);
-  return 0;
+  return done_tcp(session, *created);
 }
 
 /// "/apps/x/routes/http/<id>"
@@ -150,6 +157,32 @@ Result<std::string> route_path(Session& session, const std::string& id) {
   return *path + "/routes/" + type + "/" + percent_encode(id.substr(slash + 1));
 }
 
+/// What of `before` changes, and the options that change it back.
+Change update_of(const std::string& app, const std::string& id, const json::object& before, const json::object& after) {
+  struct Flag {
+    const char* member;
+    const char* on;
+    const char* off;
+  };
+  static constexpr Flag kFlags[] = {{"sticky", " --sticky", " --no-sticky"},
+                                    {"leader", " --leader", " --no-leader"},
+                                    {"disable_keep_alives", " --disable-keep-alives", " --enable-keep-alives"}};
+  Change change{{}, "", "the old certificate and key are not readable; give them again"};
+  std::string options;
+  if (text_of(before, "service") != text_of(after, "service")) {
+    change.steps.push_back("lead " + id + " to " + text_of(after, "service"));
+    options += " -s " + shell_quoted(text_of(before, "service"));
+  }
+  for (const Flag& flag : kFlags) {
+    if (flag_of(before, flag.member) == flag_of(after, flag.member)) continue;
+    change.steps.push_back(std::string("set ") + flag.member + " to " + yes_no(flag_of(after, flag.member)));
+    options += flag_of(before, flag.member) ? flag.on : flag.off;
+  }
+  if (after.contains("tls_cert")) change.steps.push_back("replace the certificate of " + id);
+  if (!options.empty()) change.undo = "flynn -a " + app + " route update " + id + options;
+  return change;
+}
+
 Result<int> update(Session& session, const Arguments& arguments) {
   const std::string id = arguments.at(0);
   const auto path = route_path(session, id);
@@ -161,18 +194,26 @@ Result<int> update(Session& session, const Arguments& arguments) {
   json::object route = as_object(*current);
   const bool tcp = text_of(route, "type") == "tcp";
   if (tcp && !arguments.has("service")) return usage_error("No service name given");
+  const json::object before = route;
   for (const char* member : {"certificate", "tls_cert", "tls_key"}) route.erase(member);
   if (arguments.has("service")) route["service"] = arguments.value("service");
   if (auto read = read_certificate(arguments, route); !read) return read.error();
   read_switches(arguments, route);
+  if (auto begun = session.begin(update_of(*session.app(), id, before, route)); !begun) return begun.error();
   const auto updated = (*client)->put(*path, route);
   if (!updated) return updated.error();
-  if (tcp) {
-    print_tcp(session.out(), as_object(*updated));
-  } else {
-    session.out() << "updated " << id << '\n';
+  if (tcp) return done_tcp(session, as_object(*updated));
+  return session.done(session.out(), "updated " + id + "\n", {{"route", id}});
+}
+
+/// The command that makes a route like this one.
+std::string adding(const json::object& route) {
+  const std::string service = " -s " + shell_quoted(text_of(route, "service"));
+  if (text_of(route, "type") == "tcp") {
+    return " route add tcp -p " + std::to_string(number_of(route, "port")) + service;
   }
-  return 0;
+  return " route add http" + service + (flag_of(route, "sticky") ? " --sticky" : "") + " " +
+         shell_quoted(text_of(route, "domain") + text_of(route, "path"));
 }
 
 Result<int> remove(Session& session, const Arguments& arguments) {
@@ -181,9 +222,14 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   if (!path) return path.error();
   const auto client = session.controller();
   if (!client) return client.error();
+  const auto route = (*client)->get(*path);
+  if (!route) return route.error();
+  auto begun = session.begin({{"remove route " + id + " (" + route_name(as_object(*route)) + ")"},
+                              "flynn -a " + *session.app() + adding(as_object(*route)),
+                              ""});
+  if (!begun) return begun.error();
   if (auto removed = (*client)->remove(*path); !removed) return removed.error();
-  session.out() << "Route " << id << " removed.\n";
-  return 0;
+  return session.done(session.out(), "Route " + id + " removed.\n", {{"route", id}});
 }
 
 }  // namespace

@@ -37,17 +37,22 @@ Result<int> run(Session& session, const Arguments& arguments) {
   const auto release = release_to_run(**client, *app, arguments.value("release"));
   if (!release) return release.error();
   if (array_of(*release, "artifacts").empty() && text_of(*release, "artifact").empty()) {
-    return failure("App release has no image, push a release first", "git push flynn master");
+    return failure("App release has no image, push a release first", "git push flynn master").as(ErrorCode::kNoRelease);
   }
   json::object job{
       {"release", text_of(*release, "id")}, {"release_env", true}, {"args", arguments_for(*release, arguments)}};
+  std::string command;
+  for (const std::string& word : arguments.values) command += " " + shell_quoted(word);
+  auto begun = session.begin({{"run" + command + " in a job of " + *app}, "", "what a command has done stays"});
+  if (!begun) return begun.error();
   const bool detached = arguments.has("detached");
   if (!detached && !arguments.has("enable-log")) job["disable_log"] = true;
   if (detached) {
     const auto started = (*client)->post("/apps/" + percent_encode(*app) + "/jobs", job);
     if (!started) return started.error();
-    session.err() << text_of(as_object(*started), "id") << '\n';
-    return 0;
+    const std::string id = text_of(as_object(*started), "id");
+    (void)session.begin({{"started job " + id}, "flynn -a " + *app + " kill " + id, ""});
+    return session.done(id + "\n", {{"job", id}});
   }
   AttachIo io{.stdin_fd = 0};
   io.tty = use_terminal(job);

@@ -1,5 +1,7 @@
 #include <charconv>
+#include <cstdlib>
 #include <ostream>
+#include <sstream>
 
 #include "../clock_text.h"
 #include "../deploy.h"
@@ -99,21 +101,43 @@ void print_job(std::ostream& out, const json::object& job) {
 Status wait_for_scale(Session& session, EventStream& events, const json::object& request) {
   const std::string id = text_of(request, "id");
   const Deadline deadline = deadline_after(kScaleTimeout);
+  std::string job_error;
   for (;;) {
     const auto event = events.next(deadline);
     if (!event) {
       if (event.error().kind != Failure::kTimeout) return event.error();
-      return failure("scale: not complete after " + std::to_string(kScaleTimeout.count()) + " s",
-                     "The platform goes on trying. 'flynn ps -a' shows the jobs, 'flynn log' what they print.");
+      return Error{"scale: not complete after " + std::to_string(kScaleTimeout.count()) + " s" + job_error,
+                   "The platform goes on trying. 'flynn ps -a' shows the jobs, 'flynn log' what they print.",
+                   Failure::kTimeout}
+          .as(ErrorCode::kTimeout);
     }
     const json::object& data = object_of(*event, "data");
     const std::string type = text_of(*event, "object_type");
-    if (type == "job" && text_of(data, "release") == text_of(request, "release")) print_job(session.out(), data);
+    if (type == "job" && text_of(data, "release") == text_of(request, "release")) {
+      print_job(session.out(), data);
+      if (const std::string error = text_of(data, "host_error"); !error.empty()) job_error = ": " + error;
+    }
     if (type != "scale_request" || text_of(data, "id") != id) continue;
     const std::string state = text_of(data, "state");
     if (state == "complete") return Done{};
     if (state == "cancelled") return failure("scale: cancelled by a later request");
   }
+}
+
+Change change_of(const std::string& app, const std::string& release, const json::object& counts, const ScaleWish& wish,
+                 bool names_release) {
+  Change change{{}, "", "nothing changed"};
+  std::string back;
+  for (const auto& type : wish.processes) {
+    const std::string name(type.key());
+    const std::string from = std::to_string(number_of(counts, name));
+    const std::string to = std::to_string(number_of(wish.processes, name));
+    if (from == to && !wish.tags.contains(name)) continue;
+    change.steps.push_back("scale " + name + " of " + app + " from " + from + " to " + to);
+    back += " " + shell_quoted(name + "=" + from);
+  }
+  if (!back.empty()) change.undo = "flynn -a " + app + " scale" + (names_release ? " -r " + release : "") + back;
+  return change;
 }
 
 Result<int> change(Session& session, ControllerClient& client, const std::string& app, const std::string& release,
@@ -122,6 +146,11 @@ Result<int> change(Session& session, ControllerClient& client, const std::string
   for (const std::string& text : arguments.values) {
     if (auto read = read_wish(text, wish); !read) return read.error();
   }
+  const auto before = client.get("/apps/" + percent_encode(app) + "/formations/" + percent_encode(release));
+  if (!before && before.error().kind != Failure::kNotFound) return before.error();
+  const json::object counts = before ? object_of(as_object(*before), "processes") : json::object();
+  if (auto begun = session.begin(change_of(app, release, counts, wish, arguments.has("release"))); !begun)
+    return begun.error();
   auto events = EventStream::open(client, "app_id=" + percent_encode(app) + "&object_types=scale_request,job");
   if (!events) return events.error();
   const auto started = std::chrono::steady_clock::now();
@@ -134,14 +163,23 @@ Result<int> change(Session& session, ControllerClient& client, const std::string
   if (!answer) return answer.error();
   const json::object& request = as_object(*answer);
   if (!print_changes(session.out(), request) && wish.tags.empty()) {
-    session.out() << "requested scale equals current scale, nothing to do!\n";
-    return 0;
+    return session.done(session.out(), "requested scale equals current scale, nothing to do!\n");
   }
-  if (arguments.has("no-wait")) return 0;
-  if (auto done = wait_for_scale(session, *events, request); !done) return done.error();
+  if (arguments.has("no-wait")) return session.done("");
+  if (auto done = wait_for_scale(session, *events, request); !done) return done.error().saying(last_words(client, app));
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
-  session.out() << "\nscale completed in " << short_duration(took) << '\n';
-  return 0;
+  return session.done(session.out(), "\nscale completed in " + short_duration(took) + "\n");
+}
+
+/// {"web": 1} from "web=1".
+json::object counts_of(const std::string& line) {
+  json::object counts;
+  std::istringstream words(line);
+  for (std::string word; words >> word;) {
+    const auto equals = word.rfind('=');
+    counts[word.substr(0, equals)] = std::atoll(word.c_str() + equals + 1);
+  }
+  return counts;
 }
 
 Result<int> scale(Session& session, const Arguments& arguments) {
@@ -162,6 +200,7 @@ Result<int> scale(Session& session, const Arguments& arguments) {
   if (!arguments.values.empty()) return change(session, **client, *app, text_of(*release, "id"), arguments);
   const auto line = formation_line(**client, path, *release);
   if (!line) return line.error();
+  if (session.json()) return session.show(counts_of(*line)), 0;
   session.out() << *line << '\n';
   return 0;
 }

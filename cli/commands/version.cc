@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "../documents.h"
 #include "../session.h"
 #include "families.h"
 
@@ -9,6 +10,7 @@ namespace flynn::cli {
 namespace {
 
 Result<int> version(Session& session, const Arguments&) {
+  if (session.json()) session.show(json::object{{"version", kVersion}});
   session.out() << kVersion << '\n';
   return 0;
 }
