@@ -1,10 +1,16 @@
 #include "deploy.h"
 
+#include <limits.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
 #include <sstream>
 
 #include "documents.h"
 #include "events.h"
 #include "names.h"
+#include "release_diff.h"
 
 namespace flynn::cli {
 namespace {
@@ -80,6 +86,18 @@ Status deploy(ControllerClient& client, const std::string& app, const std::strin
   return done;
 }
 
+namespace {
+
+/// The user of this machine: what the list of releases shows as their maker.
+std::string user_at_host() {
+  std::array<char, HOST_NAME_MAX + 1> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  const passwd* user = getpwuid(getuid());
+  return std::string(user != nullptr ? user->pw_name : std::to_string(getuid()).c_str()) + "@" + host.data();
+}
+
+}  // namespace
+
 std::vector<std::string> last_words(ControllerClient& client, const std::string& app) {
   const std::string path = "/apps/" + percent_encode(app);
   std::vector<std::string> words;
@@ -109,6 +127,9 @@ Result<std::string> release_and_deploy(ControllerClient& client, const std::stri
   const auto owner = client.get("/apps/" + percent_encode(app));
   if (!owner) return owner.error();
   release["app_id"] = text_of(as_object(*owner), "id");
+  json::value& meta = release["meta"];
+  if (!meta.is_object()) meta = json::object();
+  meta.get_object()[kMadeBy] = user_at_host();
   const auto created = client.post("/releases", release);
   if (!created) return created.error().context("create the release");
   const std::string id = text_of(as_object(*created), "id");
