@@ -198,7 +198,10 @@ void ExecSession::obey(const ClientFrame& frame) {
       if (!request_.tty || !output_) return;
       const winsize size{frame.rows, frame.columns, 0, 0};
       ::ioctl(output_.get(), TIOCSWINSZ, &size);
-      if (pid_ > 0) ::kill(pid_, SIGWINCH);  // the runtime passes the size on to the terminal of the container
+      // The process has another terminal, made by the runtime, and not every runtime passes the size on.
+      const UniqueFd inner(::open(("/proc/" + std::to_string(process_id()) + "/fd/0").c_str(),
+                                  O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+      if (inner) ::ioctl(inner.get(), TIOCSWINSZ, &size);
       return;
     }
     case ClientFrame::Type::stdin_end:
@@ -227,12 +230,15 @@ void ExecSession::write_input() {
   if (end_input_ && !request_.tty) input_.reset();
 }
 
+pid_t ExecSession::process_id() const {
+  const auto text = read_file(pid_file_, 32);
+  return text ? static_cast<pid_t>(std::strtol(text->c_str(), nullptr, 10)) : 0;
+}
+
 // To the process in the job; the runtime itself only waits for it.
 void ExecSession::signal(int number) {
   if (number < 1 || number > 64) return;
-  const auto text = read_file(pid_file_, 32);
-  const long pid = text ? std::strtol(text->c_str(), nullptr, 10) : 0;
-  if (pid > 1) ::kill(static_cast<pid_t>(pid), number);
+  if (const pid_t pid = process_id(); pid > 1) ::kill(pid, number);
   if (number == SIGKILL && pid_ > 0) ::kill(pid_, SIGKILL);
 }
 

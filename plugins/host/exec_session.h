@@ -45,6 +45,7 @@ class ExecSession {
   void obey(const ClientFrame& frame);
   void write_input();
   void signal(int number);
+  pid_t process_id() const;  // of the process in the job, 0 when not known yet
   void client_left();
   int wait_status();
   Result<void> send(const std::string& frame);
