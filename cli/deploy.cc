@@ -82,7 +82,7 @@ Status deploy(ControllerClient& client, const std::string& app, const std::strin
   const json::object& object = as_object(*deployment);
   if (!text_of(object, "finished_at").empty()) return Done{};
   auto done = wait_for_deployment(*events, object);
-  if (!done) return done.error().saying(last_words(client, app));
+  if (!done) return done.error().saying(last_words(client, app, release));
   return done;
 }
 
@@ -96,13 +96,29 @@ std::string user_at_host() {
   return std::string(user != nullptr ? user->pw_name : std::to_string(getuid()).c_str()) + "@" + host.data();
 }
 
+/// The job whose words explain a failure: see last_words. Empty when there is none.
+std::string telling_job(ControllerClient& client, const std::string& app, const std::string& release) {
+  const auto jobs = client.get("/apps/" + percent_encode(app) + "/jobs");
+  if (!jobs) return "";
+  std::string newest;
+  for (const json::value& value : as_array(*jobs)) {
+    const json::object& job = as_object(value);
+    if (text_of(job, "release") != release || text_of(job, "type").empty()) continue;
+    const bool failed = number_of(job, "exit_status") != 0 || !text_of(job, "host_error").empty();
+    if (text_of(job, "state") == "down" && failed) return text_of(job, "id");
+    if (newest.empty()) newest = text_of(job, "id");
+  }
+  return newest;
+}
+
 }  // namespace
 
-std::vector<std::string> last_words(ControllerClient& client, const std::string& app) {
-  const std::string path = "/apps/" + percent_encode(app);
+std::vector<std::string> last_words(ControllerClient& client, const std::string& app, const std::string& release) {
   std::vector<std::string> words;
-  const auto lines =
-      client.get_text(path + "/log?stream_types=stdout,stderr,init&lines=" + std::to_string(kLastWordsMax));
+  const std::string job = telling_job(client, app, release);
+  if (job.empty()) return words;
+  const auto lines = client.get_text("/apps/" + percent_encode(app) + "/log?stream_types=stdout,stderr,init&job_id=" +
+                                     percent_encode(job) + "&lines=" + std::to_string(kLastWordsMax));
   if (!lines) return words;  // the failure itself is worth more than why its words are missing
   std::istringstream text(*lines);
   for (std::string line; std::getline(text, line);) {

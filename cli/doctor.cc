@@ -121,7 +121,7 @@ class Examination {
         good(type, detail);
       } else {
         bad(type, failure(detail, "flynn -a " + app + " log -n 50")
-                      .saying(last_words(client, app))
+                      .saying(last_words(client, app, text_of(release, "id")))
                       .as(ErrorCode::kDeploymentFailed));
       }
     }

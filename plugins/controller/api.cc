@@ -44,6 +44,7 @@ Api::Api(Context& context) : context_(context) {
   add_volume_routes(table_);
   add_job_access_routes(table_);
   add_maintenance_routes(table_);
+  add_explain_routes(table_);
 }
 
 HttpResponse Api::handle(const HttpRequest& request) {

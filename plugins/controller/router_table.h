@@ -47,6 +47,7 @@ void add_key_routes(RouterTable& table);
 void add_volume_routes(RouterTable& table);
 void add_job_access_routes(RouterTable& table);
 void add_maintenance_routes(RouterTable& table);
+void add_explain_routes(RouterTable& table);
 void add_status_routes(RouterTable& table);
 
 }  // namespace flynn::controller
