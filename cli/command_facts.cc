@@ -48,6 +48,8 @@ constexpr CommandFacts kFacts[] = {
     {"open", kReads, "{url: text}"},
     {"maintenance", kChanges,
      "change + {maintenance: truth}, or without on and off {maintenance: truth, routes: [text]}"},
+    {"export", kReads, "the archive; no document"},
+    {"import", kChanges, "change + {app: text, routes: number, resources: number}"},
     {"pg psql", kReads, kStream},
     {"pg dump", kReads, kStream},
     {"pg restore", kDeletes, kChange},

@@ -22,7 +22,7 @@ std::span<const Command> command_table() {
           route_commands,      open_commands,     postgres_commands,     release_commands,      history_commands,
           deployment_commands, resource_commands, volume_commands,       drain_commands,        key_commands,
           remote_commands,     plugin_commands,   plugin_audit_commands, plugin_trust_commands, doctor_commands,
-          completion_commands, version_commands,  unsupported_commands}) {
+          completion_commands, archive_commands,  version_commands,      unsupported_commands}) {
       const CommandList commands = family();
       all.insert(all.end(), commands.begin(), commands.end());
     }

@@ -24,6 +24,7 @@ CommandList remote_commands();
 CommandList plugin_commands();
 CommandList plugin_audit_commands();
 CommandList plugin_trust_commands();
+CommandList archive_commands();
 CommandList history_commands();
 CommandList open_commands();
 CommandList exec_commands();

@@ -114,6 +114,20 @@ TEST_F(Client, PlansAndUndoesAScale) {
   EXPECT_TRUE(flynn({"scale", "web=1"}).ok());
 }
 
+TEST_F(Client, CopiesAnAppByExportAndImport) {
+  const std::string archive = node().root() + "/hello.tar";
+
+  const auto exported = flynn({"export", "-f", archive});
+  const auto imported = node().flynn({"import", "-f", archive, "-n", "copy"});
+
+  ASSERT_TRUE(exported.ok()) << exported.out;
+  ASSERT_TRUE(imported.ok()) << imported.out << node().log();
+  EXPECT_NE(imported.out.find("undo: flynn -a copy delete"), std::string::npos) << imported.out;
+  EXPECT_TRUE(eventually(30s, [] { return status_of("copy.flynn.localhost") == "200"; }))
+      << node().flynn({"-a", "copy", "ps", "-a"}).out;
+  EXPECT_TRUE(node().flynn({"-a", "copy", "delete", "-y"}).ok());
+}
+
 TEST_F(Client, FindsNothingWrongWithAHealthyNode) {
   ASSERT_TRUE(flynn({"scale", "web=1"}).ok());
 
