@@ -10,6 +10,7 @@
 #include "documents.h"
 #include "events.h"
 #include "names.h"
+#include "progress_line.h"
 #include "release_diff.h"
 
 namespace flynn::cli {
@@ -27,6 +28,10 @@ Status wait_for_deployment(EventStream& events, const json::object& deployment) 
   const auto timeout =
       std::chrono::seconds(number_of(deployment, "deploy_timeout", kDeployTimeoutDefault)) + kDeployGrace;
   const Deadline deadline = deadline_after(timeout);
+  const std::string release = text_of(deployment, "new_release");
+  std::int64_t up = 0;
+  ProgressLine progress;
+  progress.show("deploying release " + release);
   for (;;) {
     const auto event = events.next(deadline);
     if (!event) {
@@ -35,6 +40,13 @@ Status wait_for_deployment(EventStream& events, const json::object& deployment) 
           .advise("'flynn deployment' shows how it stands, 'flynn log' why.");
     }
     const json::object& data = object_of(*event, "data");
+    if (text_of(*event, "object_type") == "job") {
+      const std::string state = text_of(data, "state");
+      if (text_of(data, "release") == release && state == "up") ++up;
+      progress.show("deploying release " + release + ": " + std::to_string(up) + " jobs up; " + text_of(data, "type") +
+                    " is " + state);
+      continue;
+    }
     if (text_of(*event, "object_type") != "deployment") continue;
     if (text_of(*event, "object_id") != id && text_of(data, "deployment") != id) continue;
     const std::string status = text_of(data, "status");
@@ -75,7 +87,7 @@ Result<json::object> require_release(ControllerClient& client, const std::string
 }
 
 Status deploy(ControllerClient& client, const std::string& app, const std::string& release) {
-  auto events = EventStream::open(client, "app_id=" + percent_encode(app) + "&object_types=deployment");
+  auto events = EventStream::open(client, "app_id=" + percent_encode(app) + "&object_types=deployment,job");
   if (!events) return events.error();
   const auto deployment = client.post("/apps/" + percent_encode(app) + "/deploy", json::object{{"id", release}});
   if (!deployment) return deployment.error().context("deploy release " + release);

@@ -62,6 +62,25 @@ TEST_F(Client, GivesExecATerminalOfItsOwn) {
   run({"tmux", "-L", session, "kill-server"});
 }
 
+TEST_F(Client, ShowsProgressOnATerminalAndLeavesNoneOfIt) {
+  const std::string session = "flynn-progress-test", seen = node().root() + "/terminal";
+  node().shell("tmux -L " + session + " new-session -d -x 80 -y 20 'exec bash'");
+  run({"tmux", "-L", session, "pipe-pane", "cat >" + seen});
+
+  run({"tmux", "-L", session, "send-keys", std::string(FLYNN_PROGRAM) + " -a hello env set SHADE=dark", "Enter"});
+  const auto screen = [&] { return run({"tmux", "-L", session, "capture-pane", "-p"}).out; };
+  EXPECT_TRUE(eventually(60s, [&] { return screen().find("undo: ") != std::string::npos; })) << screen();
+
+  EXPECT_NE(run({"cat", seen}).out.find("deploying release"), std::string::npos) << "it was shown";
+  EXPECT_EQ(screen().find("deploying release"), std::string::npos) << screen();
+  EXPECT_EQ(flynn({"env", "set", "SHADE=light"}).out.find("deploying"), std::string::npos) << "not through a pipe";
+  run({"tmux", "-L", session, "send-keys", "clear; " + std::string(FLYNN_PROGRAM) + " -a hello releases", "Enter"});
+  EXPECT_TRUE(eventually(15s, [&] { return screen().find("CHANGED") != std::string::npos; })) << screen();
+  EXPECT_NE(screen().find("…"), std::string::npos) << "80 columns are too few for the whole table: " << screen();
+  EXPECT_EQ(flynn({"releases"}).out.find("…"), std::string::npos) << "through a pipe nothing is cut";
+  run({"tmux", "-L", session, "kill-server"});
+}
+
 TEST_F(Client, LeadsAPortOfThisMachineIntoTheJob) {
   const std::string log = node().root() + "/forward.log";
   const Background forward = node().start_flynn({"-a", "hello", "port-forward", "0:8080"}, log);
