@@ -103,6 +103,8 @@ TEST_F(Client, ClosesAnAppForMaintenanceAcrossARestartOfTheRouter) {
   EXPECT_NE(on.out.find("undo: flynn -a hello maintenance off"), std::string::npos) << on.out;
   EXPECT_TRUE(eventually(5s, [] { return status_of("hello.flynn.localhost") == "503"; }));
   ASSERT_TRUE(node().flynn({"plugin", "swap", "router", node().plugin_path("router")}).ok());
+  ASSERT_TRUE(flynn({"route", "add", "http", "late.flynn.localhost"}).ok());
+  EXPECT_TRUE(eventually(5s, [] { return status_of("late.flynn.localhost") == "503"; })) << "a new route is closed too";
   EXPECT_EQ(status_of("hello.flynn.localhost"), "503");
   EXPECT_TRUE(flynn({"maintenance", "off"}).ok());
   EXPECT_TRUE(eventually(5s, [] { return status_of("hello.flynn.localhost") == "200"; }));
