@@ -29,6 +29,11 @@ Error lost(const std::string& why) {
                  "The job may still run: 'flynn ps -a' and 'flynn log' show it.");
 }
 
+/// A full or empty buffer: a TimeoutException in some places of Poco, an IOException with the code in others.
+bool would_block(const Poco::Exception& error) {
+  return error.code() == EAGAIN || error.code() == EWOULDBLOCK || error.code() == EINTR;
+}
+
 /// One session: a single thread that never blocks on either side, so that neither can hold up the other.
 class Session {
  public:
@@ -96,6 +101,7 @@ class Session {
     } catch (const Poco::TimeoutException&) {
       return Done{};  // how Poco says EAGAIN on some paths
     } catch (const Poco::Exception& error) {
+      if (would_block(error)) return Done{};
       return lost(error.displayText());
     }
   }
@@ -111,6 +117,7 @@ class Session {
     } catch (const Poco::TimeoutException&) {
       return Done{};
     } catch (const Poco::Exception& error) {
+      if (would_block(error)) return Done{};
       // The job may have ended; its exit status may be waiting to be read.
       outgoing_.clear();
       if (stdin_open_) stdin_open_ = false;

@@ -11,7 +11,9 @@ constexpr std::string_view kLines = "{output: [text]}";
 constexpr std::string_view kChange = "change";
 constexpr std::string_view kRelease = "change + {release: text}";
 constexpr std::string_view kStream = "the process's own output; no document";
-constexpr std::string_view kReleases = "[{id: text, created: text, by: text, changed: text}]";
+constexpr std::string_view kSinks = "[{id: text, kind: text, config: text}]";
+constexpr std::string_view kSink = "change + {sink: text}";
+constexpr std::string_view kNothing = "nothing: an error";
 
 constexpr CommandFacts kFacts[] = {
     {"cluster", kReads, "[{name: text, controller_url: text, git_url: text, image_url: text, note: text}]"},
@@ -27,6 +29,8 @@ constexpr CommandFacts kFacts[] = {
     {"log", kReads, "one message of the wire a line: {job_id: text, msg: text, stream: text, timestamp: text, …}"},
     {"scale", kChanges, "change, or without arguments {<type>: number}"},
     {"run", kChanges, "with -d change + {job: text}; else the process's own output"},
+    {"exec", kChanges, kStream},
+    {"port-forward", kReads, "{address: text, port: number, job: text, to: number}, once it listens"},
     {"env", kReads, "{<variable>: text}"},
     {"env set", kChanges, kRelease},
     {"env unset", kChanges, kRelease},
@@ -41,11 +45,17 @@ constexpr CommandFacts kFacts[] = {
     {"route add tcp", kChanges, "change + {route: text, port: number}"},
     {"route update", kChanges, "change + {route: text}"},
     {"route remove", kDeletes, "change + {route: text}"},
+    {"open", kReads, "{url: text}"},
+    {"maintenance", kChanges,
+     "change + {maintenance: truth}, or without on and off {maintenance: truth, routes: [text]}"},
+    {"export", kReads, "the archive; no document"},
+    {"import", kChanges, "change + {app: text, routes: number, resources: number}"},
     {"pg psql", kReads, kStream},
     {"pg dump", kReads, kStream},
     {"pg restore", kDeletes, kChange},
-    {"release", kReads, kReleases},
-    {"releases", kReads, kReleases},
+    {"release", kReads, "[{id: text, created: text}]"},
+    {"releases", kReads, "[{id: text, created: RFC 3339, by: text, changed: text, current: text}]"},
+    {"diff", kReads, "{from: text, to: text, changes: [{change: + - or ~, what: text, before: text, after: text}]}"},
     {"release show", kReads, "the release of the wire: {id: text, artifacts: [text], env: {}, processes: {}, …}"},
     {"release update", kChanges, kRelease},
     {"release delete", kDeletes, "change + {release: text, files: number}"},
@@ -59,6 +69,16 @@ constexpr CommandFacts kFacts[] = {
     {"resource", kReads, "[{id: text, provider_id: text, provider_name: text}]"},
     {"resource add", kChanges, "change + {resource: text, release: text}"},
     {"resource remove", kDeletes, "change + {resource: text, release: text}"},
+    {"volume", kReads,
+     "[{id: text, host: text, state: text, attached_job: text, created: text, decommissioned: text}]"},
+    {"volume show", kReads, "the volume of the wire: {id: text, host_id: text, state: text, app: text, path: text, …}"},
+    {"volume decommission", kDeletes, "change + {volume: text}"},
+    {"drains", kReads, kSinks},
+    {"drains add", kChanges, kSink},
+    {"drains remove", kDeletes, kSink},
+    {"cluster log-sink", kReads, kSinks},
+    {"cluster log-sink add syslog", kChanges, kSink},
+    {"cluster log-sink remove", kDeletes, kSink},
     {"key", kReads, "[{fingerprint: text, comment: text}]"},
     {"key add", kChanges, "change + {fingerprint: text}"},
     {"key remove", kDeletes, "change + {fingerprint: text}"},
@@ -77,6 +97,16 @@ constexpr CommandFacts kFacts[] = {
     {"plugin audit", kReads, "{whole: truth, entries: number, …}"},
     {"plugin sign", kChanges, "change + {signature: text}"},
     {"plugin keygen", kChanges, "change"},
+    {"doctor", kReads, "[{check: text, result: ok, warning or FAILED, detail: text, next: text, code: text}]"},
+    {"docker", kReads, kNothing},
+    {"cluster backup", kReads, kNothing},
+    {"cluster migrate-domain", kReads, kNothing},
+    {"login", kReads, kNothing},
+    {"update", kReads, kNothing},
+    {"install", kReads, kNothing},
+    {"mysql", kReads, kNothing},
+    {"mongodb", kReads, kNothing},
+    {"redis", kReads, kNothing},
     {"completion", kReads, kLines},
     {"version", kReads, "{version: text}"},
 };

@@ -22,8 +22,9 @@ Result<boost::json::object> require_release(ControllerClient& client, const std:
 /// Puts `release` into force and returns when its deployment has ended.
 Status deploy(ControllerClient& client, const std::string& app, const std::string& release);
 
-/// The last lines that the jobs of `app` printed, the newest job's where it is known; empty when there are none.
-std::vector<std::string> last_words(ControllerClient& client, const std::string& app);
+/// The last lines of the newest job of that release, of one that ended with an error before others; empty when there is
+/// none or it printed nothing.
+std::vector<std::string> last_words(ControllerClient& client, const std::string& app, const std::string& release);
 
 /// Announces that `app` gets a release that differs from `current` by `steps`; undone by going back to `current`, or
 /// with `undo_first` where there is none.

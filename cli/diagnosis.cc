@@ -67,6 +67,7 @@ constexpr Row kRows[] = {
     {"password authentication failed", kDatabase},
     {"could not connect to server", kDatabase},
     {"connection to server at", kDatabase},
+    {"does not answer on port", kPort},
     {"does not listen", kPort},
     {"not listening", kPort},
     {"port not bound", kPort},
@@ -100,6 +101,7 @@ constexpr Row kRows[] = {
     {"node is down", {kNodeDown, "", "'flynn doctor' shows which node does not answer."}},
     {"host is down", {kNodeDown, "", "'flynn doctor' shows which node does not answer."}},
     {"permission denied", {kPermissionDenied, "", "Check owner and mode of the file; a script needs chmod +x."}},
+    {"exit status", {kAppCrashed, "", "flynn log -n 50 shows more of what it printed."}},
     {"exited with status", {kAppCrashed, "The process ended by itself at its start.", "flynn log -n 50 shows more."}},
     {"failed to start", {kAppCrashed, "The process ended before it was ready.", "flynn log -n 50 shows more."}},
 };

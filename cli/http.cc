@@ -174,7 +174,16 @@ Result<std::unique_ptr<LineStream>> ControllerClient::stream(const std::string& 
 }
 
 Result<Upgraded> ControllerClient::attach(const std::string& path, const json::value& body) {
-  auto answer = send({"POST", path, json::serialize(body), {{"Connection", "upgrade"}, {"Upgrade", "flynn-attach/0"}}});
+  return upgrade_with(path, json::serialize(body), "flynn-attach/0");
+}
+
+Result<Upgraded> ControllerClient::upgrade(const std::string& path, const std::string& protocol) {
+  return upgrade_with(path, "", protocol);
+}
+
+Result<Upgraded> ControllerClient::upgrade_with(const std::string& path, const std::string& body,
+                                                const std::string& protocol) {
+  auto answer = send({"POST", path, body, {{"Connection", "upgrade"}, {"Upgrade", protocol}}});
   if (!answer) return answer.error();
   const std::string source = "POST " + path;
   try {

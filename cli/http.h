@@ -63,6 +63,8 @@ class ControllerClient {
 
   /// POST with `Upgrade: flynn-attach/0`; succeeds on 101 only.
   Result<Upgraded> attach(const std::string& path, const boost::json::value& body);
+  /// POST with `Upgrade: protocol` and no body; succeeds on 101 only.
+  Result<Upgraded> upgrade(const std::string& path, const std::string& protocol);
 
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
 
@@ -80,6 +82,7 @@ class ControllerClient {
     std::string content_type;
   };
   Result<Answer> send(const Request& request);
+  Result<Upgraded> upgrade_with(const std::string& path, const std::string& body, const std::string& protocol);
   Result<std::string> call(const Request& request);
   Result<boost::json::value> call_json(const std::string& method, const std::string& path, std::string body);
 

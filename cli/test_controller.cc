@@ -116,6 +116,11 @@ void TestController::add_app(const std::string& name) {
   apps_[name];
 }
 
+void TestController::add_route(const std::string& app, const std::string& document) {
+  const std::lock_guard lock(mutex_);
+  apps_[app].routes.push_back(json::parse(document));
+}
+
 json::object TestController::release_of(const std::string& app) {
   const std::lock_guard lock(mutex_);
   return releases_[apps_[app].release];
@@ -241,6 +246,9 @@ TestController::Reply TestController::answer(const Request& request) {
     releases_[id] = release;
     return {200, json::serialize(release)};
   }
+  if (request.path == "/.well-known/status")
+    return {200, R"({"data":{"status":"healthy","version":"test","detail":""}})"};
+  if (request.path.starts_with("/sinks")) return answer_sinks(request, body);
   if (request.path.starts_with("/apps/")) {
     const auto slash = request.path.find('/', 6);
     const std::string name = request.path.substr(6, slash == std::string::npos ? slash : slash - 6);
@@ -274,7 +282,12 @@ TestController::Reply TestController::answer_app(const Request& request, const s
   if (below.starts_with("/scale/")) return scale(name, as_object(parsed));
   if (below.starts_with("/formations/"))
     return {200, json::serialize(json::object{{"app", name}, {"processes", app.processes}})};
-  if (below == "/routes") return {200, "[]"};
+  if (below == "/routes" && request.method == "GET") return {200, json::serialize(app.routes)};
+  if (below == "/releases") return {200, json::serialize(newest_first())};
+  if (below == "/maintenance") {
+    if (request.method == "PUT") app.maintenance = flag_of(as_object(parsed), "maintenance");
+    return {200, json::serialize(json::object{{"maintenance", app.maintenance}, {"routes", json::array{"a"}}})};
+  }
   if (below == "/log") {
     return {
         200,
@@ -289,6 +302,24 @@ TestController::Reply TestController::answer_app(const Request& request, const s
                  R"({"id":"h-1","type":"","state":"down","created_at":"2026-01-31T12:00:00Z","release":"r"}])"};
   }
   return {404, "", "text/plain"};
+}
+
+json::array TestController::newest_first() const {
+  json::array list;
+  for (const auto& [id, release] : releases_) list.insert(list.begin(), release);
+  return list;
+}
+
+TestController::Reply TestController::answer_sinks(const Request& request, const json::object& body) {
+  if (request.method == "GET") return {200, json::serialize(sinks_)};
+  if (request.method == "DELETE") {
+    sinks_.clear();
+    return {200, "{}"};
+  }
+  json::object sink = body;
+  sink["id"] = "s-1";
+  sinks_.push_back(sink);
+  return {200, json::serialize(sink)};
 }
 
 TestController::Reply TestController::deploy(const std::string& name, const std::string& release) {

@@ -28,6 +28,7 @@ class TestController {
   static constexpr const char* kKey = "s3cret-key";
 
   void add_app(const std::string& name);
+  void add_route(const std::string& app, const std::string& document);
   boost::json::object release_of(const std::string& app);
   /// "POST /apps/x/deploy" of every request, in order.
   std::vector<std::string> requests();
@@ -46,12 +47,16 @@ class TestController {
   struct App {
     std::string release;
     boost::json::object processes;
+    boost::json::array routes;
+    bool maintenance = false;
   };
 
   void accept_loop();
   void serve(Poco::Net::StreamSocket socket);
   Reply answer(const Request& request);
   Reply answer_app(const Request& request, const std::string& name, const std::string& below);
+  Reply answer_sinks(const Request& request, const boost::json::object& body);
+  boost::json::array newest_first() const;
   Reply deploy(const std::string& name, const std::string& release);
   Reply scale(const std::string& name, const boost::json::object& body);
   void keep_event_stream(Poco::Net::StreamSocket& socket);
@@ -67,6 +72,7 @@ class TestController {
   int next_id_ = 1;
   std::map<std::string, App> apps_;
   std::map<std::string, boost::json::object> releases_;
+  boost::json::array sinks_;
   std::vector<std::string> requests_;
   std::vector<int> signals_;
   std::list<Poco::Net::StreamSocket> open_;

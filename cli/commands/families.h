@@ -24,6 +24,14 @@ CommandList remote_commands();
 CommandList plugin_commands();
 CommandList plugin_audit_commands();
 CommandList plugin_trust_commands();
+CommandList archive_commands();
+CommandList history_commands();
+CommandList open_commands();
+CommandList exec_commands();
+CommandList drain_commands();
+CommandList volume_commands();
+CommandList doctor_commands();
+CommandList unsupported_commands();
 CommandList completion_commands();
 CommandList version_commands();
 

@@ -178,7 +178,6 @@ Result<int> rollback(Session& session, const Arguments& arguments) {
 CommandList release_commands() {
   return {
       {"release", "", "List the releases of an app", {{'q', "quiet", "", "ids only"}}, 0, 0, list},
-      {"releases", "", "The same as 'release'", {{'q', "quiet", "", "ids only"}}, 0, 0, list},
       {"release show", "[<id>]", "Show a release (default: the current one)", {}, 0, 1, show},
       {"release update",
        "<file> [<id>]",

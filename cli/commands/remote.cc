@@ -41,6 +41,7 @@ Result<int> add(Session& session, const Arguments& arguments) {
 /// The protocol of git's credential helpers: attributes on stdin, a blank line, the answer on stdout.
 Result<int> git_credentials(Session& session, const Arguments& arguments) {
   if (arguments.at(0) != "get") return 0;
+  session.shown();
   const auto rc = session.rc();
   if (!rc) return rc.error();
   std::string protocol;

@@ -99,6 +99,19 @@ Result<int> list(Session& session, const Arguments&) {
   return 0;
 }
 
+/// The controller has one code for all conflicts, and one for all values that it refuses.
+Error route_error(const Error& error) {
+  const auto says = [&](std::string_view words) { return error.what.find(words) != std::string::npos; };
+  if (says("Certificate invalid"))
+    return error.as(ErrorCode::kBadCertificate)
+        .advise("openssl x509 -in <file> -noout -dates -subject shows what the certificate is.");
+  if (says("Port reserved"))
+    return error.as(ErrorCode::kPortTaken).advise("Choose another port; without -p the cluster chooses a free one.");
+  if (error.kind == Failure::kConflict)
+    return error.as(ErrorCode::kRouteTaken).advise("'flynn -a <other app> route' shows which app has it.");
+  return error;
+}
+
 Result<json::object> post_route(Session& session, const Arguments& arguments, json::object route) {
   const auto app = session.app();
   if (!app) return app.error();
@@ -114,9 +127,7 @@ Result<json::object> post_route(Session& session, const Arguments& arguments, js
   Change change{{"lead " + what + " to " + text_of(route, "service")}, "", ""};
   if (auto begun = session.begin(change); !begun) return begun.error();
   const auto created = (*client)->post("/apps/" + percent_encode(*app) + "/routes", route);
-  if (!created) {
-    return created.error().code == ErrorCode::kNameTaken ? created.error().as(ErrorCode::kRouteTaken) : created.error();
-  }
+  if (!created) return route_error(created.error());
   change.undo = "flynn -a " + *app + " route remove " + route_id(as_object(*created));
   if (auto begun = session.begin(change); !begun) return begun.error();
   return as_object(*created);
@@ -201,7 +212,7 @@ Result<int> update(Session& session, const Arguments& arguments) {
   read_switches(arguments, route);
   if (auto begun = session.begin(update_of(*session.app(), id, before, route)); !begun) return begun.error();
   const auto updated = (*client)->put(*path, route);
-  if (!updated) return updated.error();
+  if (!updated) return route_error(updated.error());
   if (tcp) return done_tcp(session, as_object(*updated));
   return session.done(session.out(), "updated " + id + "\n", {{"route", id}});
 }

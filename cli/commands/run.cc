@@ -56,6 +56,7 @@ Result<int> run(Session& session, const Arguments& arguments) {
   }
   AttachIo io{.stdin_fd = 0};
   io.tty = use_terminal(job);
+  session.shown();
   return run_one_off(**client, *app, job, io);
 }
 

@@ -166,7 +166,8 @@ Result<int> change(Session& session, ControllerClient& client, const std::string
     return session.done(session.out(), "requested scale equals current scale, nothing to do!\n");
   }
   if (arguments.has("no-wait")) return session.done("");
-  if (auto done = wait_for_scale(session, *events, request); !done) return done.error().saying(last_words(client, app));
+  if (auto done = wait_for_scale(session, *events, request); !done)
+    return done.error().saying(last_words(client, app, release));
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
   return session.done(session.out(), "\nscale completed in " + short_duration(took) + "\n");
 }

@@ -42,6 +42,9 @@ Api::Api(Context& context) : context_(context) {
   add_log_routes(table_);
   add_key_routes(table_);
   add_volume_routes(table_);
+  add_job_access_routes(table_);
+  add_maintenance_routes(table_);
+  add_explain_routes(table_);
 }
 
 HttpResponse Api::handle(const HttpRequest& request) {

@@ -1,5 +1,6 @@
 #include "deployment_runner.h"
 
+#include "deployment_words.h"
 #include "deployments.h"
 #include "formations.h"
 #include "releases.h"
@@ -170,7 +171,9 @@ Outcome<DeploymentState> move_deployment(Context& context, const std::string& ap
     if (Verdict bad = set_release(context, now.app, now.release.value, change)) return *bad;
     write_end(now, "complete", "", change);
   } else {
-    write_rollback(now, step.error, change);
+    const bool told = !view->down_error.empty() && step.error.find(view->down_error) != std::string::npos;
+    const std::string why = told ? "" : why_not_up(context, app_id, now.release.value);
+    write_rollback(now, step.error + (why.empty() ? "" : "; " + why), change);
   }
   auto done = context.store.commit(change);
   if (!done) return done.error();

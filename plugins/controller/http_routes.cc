@@ -185,6 +185,11 @@ Outcome<json::object> add_http_route(Context& context, const std::string& app_id
   route["sticky"] = flag_of(asked, "sticky");
   route["disable_keep_alives"] = flag_of(asked, "disable_keep_alives");
   if (Verdict bad = check_http_route(route, *others)) return *bad;
+  // An app that is closed is closed on its new routes too.
+  const bool closed = std::any_of(others->begin(), others->end(), [&](const json::object& other) {
+    return text_of(other, "parent_ref") == owner_of(app_id) && flag_of(other, "maintenance");
+  });
+  if (closed) route["maintenance"] = true;
   auto certificate = certificate_of(asked, text_of(route, "id"));
   if (!certificate) return certificate.error();
   if (!certificate->is_null()) route["certificate"] = *certificate;

@@ -45,6 +45,9 @@ void add_event_routes(RouterTable& table);
 void add_log_routes(RouterTable& table);
 void add_key_routes(RouterTable& table);
 void add_volume_routes(RouterTable& table);
+void add_job_access_routes(RouterTable& table);
+void add_maintenance_routes(RouterTable& table);
+void add_explain_routes(RouterTable& table);
 void add_status_routes(RouterTable& table);
 
 }  // namespace flynn::controller

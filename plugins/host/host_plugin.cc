@@ -1,8 +1,12 @@
 // flynn.host/1: the containers of this machine.
+#include <list>
 #include <memory>
+#include <mutex>
 
+#include "exec_session.h"
 #include "files.h"
 #include "flynn/sdk/plugin.h"
+#include "flynn/sdk/stream.h"
 #include "host_agent.h"
 #include "names.h"
 
@@ -13,6 +17,7 @@ class HostPlugin : public Plugin {
  public:
   explicit HostPlugin(Host& host) : Plugin(host) {
     method("Attach", &HostPlugin::attach);
+    method("Exec", &HostPlugin::exec);
     method("Signal", &HostPlugin::signal);
     method("List", &HostPlugin::list);
     method("Stats", &HostPlugin::stats);
@@ -54,10 +59,16 @@ class HostPlugin : public Plugin {
 
   Result<void> drain(Deadline deadline) override {
     agent_->drain(deadline);
+    const std::lock_guard lock(execs_mutex_);
+    execs_.clear();  // a command does not outlive the plugin that started it
     return {};
   }
 
   Result<void> stop(Deadline) override {
+    {
+      const std::lock_guard lock(execs_mutex_);
+      execs_.clear();
+    }
     if (agent_) agent_->stop();
     return {};
   }
@@ -85,6 +96,45 @@ class HostPlugin : public Plugin {
     auto stream = agent_->attach(std::move(request));
     if (!stream) return stream.error();
     return Reply{{}, std::move(*stream)};
+  }
+
+  static Result<ExecRequest> exec_request_of(const json::object& body) {
+    ExecRequest request;
+    if (const auto* args = find_array(body, "args"))
+      for (const auto& word : *args) {
+        if (!word.is_string()) return Error{Code::invalid_argument, "member \"args\" must hold strings"};
+        request.args.emplace_back(word.get_string());
+      }
+    if (request.args.empty() || request.args.front().empty() || request.args.front().front() == '-')
+      return Error{Code::invalid_argument, "member \"args\" must begin with a program"};
+    if (const auto* env = find_object(body, "env"))
+      for (const auto& entry : *env)
+        if (entry.value().is_string()) request.env[std::string(entry.key())] = entry.value().get_string();
+    request.tty = bool_or(body, "tty");
+    request.rows = static_cast<std::uint16_t>(int_or(body, "rows", 24));
+    request.columns = static_cast<std::uint16_t>(int_or(body, "columns", 80));
+    return request;
+  }
+
+  Result<Reply> exec(Call& call) {
+    auto id = job_id_of(call);
+    if (!id) return id.error();
+    auto request = exec_request_of(call.body);
+    if (!request) return request.error();
+    request->job_id = *id;
+    auto state = machine_->runtime().state(*id);
+    if (!state) return state.error().context("job " + *id);
+    if (*state != "running") return Error{Code::failed_precondition, "job " + *id + " is " + *state + ", not running"};
+    auto ends = make_stream();
+    if (!ends) return ends.error();
+    const std::lock_guard lock(execs_mutex_);
+    std::erase_if(execs_, [](const auto& session) { return session->done(); });
+    if (execs_.size() >= kExecsMax)
+      return Error{Code::resource_exhausted, std::to_string(kExecsMax) + " commands run in jobs of this machine"};
+    const auto pid_file = machine_->paths().job(*id) + "/exec-" + std::to_string(++exec_number_) + ".pid";
+    execs_.push_back(std::make_unique<ExecSession>(*machine_, std::move(*request), std::move(ends->first), pid_file));
+    execs_.back()->start();
+    return Reply{{}, std::move(ends->second)};
   }
 
   Result<Reply> signal(Call& call) {
@@ -142,9 +192,14 @@ class HostPlugin : public Plugin {
                   {"address", machine_->gateway()}}};
   }
 
+  static constexpr std::size_t kExecsMax = 64;
+
   HostOptions options_;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<HostAgent> agent_;
+  std::mutex execs_mutex_;
+  std::list<std::unique_ptr<ExecSession>> execs_;
+  std::uint64_t exec_number_ = 0;
 };
 
 }  // namespace

@@ -137,6 +137,14 @@ Outcome Node::flynn(const Args& args, const RunOptions& options) const {
   return run(whole, with_environment(options));
 }
 
+Background Node::start_flynn(const Args& args, const std::string& log) const {
+  Args whole{FLYNN_PROGRAM};
+  whole.insert(whole.end(), args.begin(), args.end());
+  return Background::start(whole, with_environment({}), log);
+}
+
+Outcome Node::shell(const std::string& line) const { return run({"bash", "-c", line}, with_environment({})); }
+
 json::object Node::call(const std::string& interface, const std::string& method, const json::object& body) const {
   const auto outcome = flynn({"plugin", "call", interface, method, json::serialize(body)}, {.timeout = 60s});
   auto document = parse_json_object(outcome.out);

@@ -32,6 +32,10 @@ class Node {
   Outcome purge() const;
 
   Outcome flynn(const Args& args, const RunOptions& options = {}) const;
+  /// As `flynn`, but goes on; its output goes to the file `log`.
+  Background start_flynn(const Args& args, const std::string& log) const;
+  /// A line for bash in the environment of the client.
+  Outcome shell(const std::string& line) const;
   /// The body of the reply of an operator's call; an object with "error" otherwise.
   json::object call(const std::string& interface, const std::string& method, const json::object& body) const;
   /// Of the process that has the plugins loaded.

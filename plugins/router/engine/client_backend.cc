@@ -61,6 +61,7 @@ const std::shared_ptr<Backend>* ClientConnection::choose(const Service& service)
 void ClientConnection::find_backend() {
   auto& exchange = *exchange_;
   if (exchange.service.view().empty()) return fail(404, "No app is routed here");
+  if (exchange.maintenance) return fail(503, "The app is closed for maintenance");
   const Service* service = loop_.table->service(exchange.service.view());
   while (service != nullptr && exchange.tries < kTriesMax) {
     const auto* backend = choose(*service);

@@ -48,7 +48,7 @@ struct Exchange {
   // Where it goes.
   Upstream* upstream = nullptr;
   bool head_sent = false;
-  bool sticky = false, set_cookie = false;
+  bool sticky = false, set_cookie = false, maintenance = false;
   std::uint64_t sticky_hash = 0;
   bool fresh_only = false;  // an idle connection was dead: its siblings probably are
   int tries = 0;

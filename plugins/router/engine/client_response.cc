@@ -192,6 +192,7 @@ void ClientConnection::fail(int status, const char* reason) {
     page.host = exchange_->host.view();
     page.request_id = exchange_->request_id.view();
     page.json = exchange_->wants_json;
+    page.maintenance = exchange_->maintenance;
     page.head_only = exchange_->method == Method::kHead;
     page.client_minor = exchange_->client_minor;
     page.keep_alive = exchange_->client_keep_alive && exchange_->request_body.done() && !loop_.draining;

@@ -235,6 +235,24 @@ TEST(DataPlane, Answers503WhenNoBackendComes) {
   EXPECT_TRUE(answer.has("Retry-After: 1\r\n"));
 }
 
+TEST(DataPlane, AnswersForAnAppInMaintenanceThoughItsBackendIsUp) {
+  TestBackend backend(echo_requests);
+  TestRouter router({backend.addr()});
+  auto client = router.client();
+  ASSERT_EQ(client.ask(kGet).status, 200);
+
+  router.builder.put_route({"r", "app.test", "/", "app-web", "app", false, true});
+  router.publish();
+  const auto closed = client.ask(kGet);
+  router.builder.put_route({"r", "app.test", "/", "app-web", "app", false, false});
+  router.publish();
+
+  EXPECT_EQ(closed.status, 503);
+  EXPECT_TRUE(closed.has("Retry-After: 60\r\n"));
+  EXPECT_NE(closed.body.find("maintenance"), std::string::npos) << closed.body;
+  EXPECT_EQ(client.ask(kGet).status, 200) << "the connection stays of use";
+}
+
 TEST(DataPlane, TriesAnotherBackendWhenOneRefuses) {
   TestBackend backend(echo_requests);
   const auto closed_port = [] { return testing::port_of(testing::listen_anywhere().get()); }();

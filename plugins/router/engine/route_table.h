@@ -17,6 +17,7 @@ namespace flynn::router {
 struct Route {
   std::string id, domain, path, service, app_id;
   bool sticky = false;
+  bool maintenance = false;  // answered with a page, whatever runs
 };
 
 /// One instance of a service. Lives as long as a table or a connection knows it; the counters outlive every change of

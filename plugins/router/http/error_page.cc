@@ -31,6 +31,8 @@ constexpr Advice kAdvice[] = {
     {505, "HTTP Version Not Supported", "http_version", "Use HTTP/1.1."},
 };
 
+constexpr Advice kMaintenance{503, "Service Unavailable", "maintenance", "It will be back. Please try again later."};
+
 const Advice& advice_for(int status) {
   for (const auto& advice : kAdvice)
     if (advice.status == status) return advice;
@@ -104,12 +106,12 @@ bool accepts_json(std::string_view accept) {
 }
 
 std::string make_error_response(const ErrorPage& page) {
-  const auto& advice = advice_for(page.status);
+  const auto& advice = page.maintenance ? kMaintenance : advice_for(page.status);
   const auto body = page.json ? json_body(page, advice) : html_body(page, advice);
   std::string out = "HTTP/1.1 " + std::to_string(page.status) + " " + std::string(advice.text) + "\r\nContent-Type: ";
   out += page.json ? "application/json" : "text/html; charset=utf-8";
   out += "\r\nCache-Control: no-store\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
-  if (page.status == 503) out += "Retry-After: 1\r\n";
+  if (page.status == 503) out += page.maintenance ? "Retry-After: 60\r\n" : "Retry-After: 1\r\n";
   if (!page.keep_alive)
     out += "Connection: close\r\n";
   else if (page.client_minor == 0)

@@ -11,6 +11,7 @@ struct ErrorPage {
   std::string_view reason;      // what was wrong, for a person
   std::string_view host;        // may be empty; escaped here
   std::string_view request_id;  // may be empty
+  bool maintenance = false;     // closed on purpose: other advice, and a client that waits longer
   bool json = false;            // the client asked for application/json
   bool head_only = false;       // answer to HEAD
   bool keep_alive = false;

@@ -19,6 +19,7 @@ Route parse_route(const KeyValue& kv) {
   route.path = string_or(*document, "path", "/");
   route.service = string_or(*document, "service");
   route.sticky = bool_or(*document, "sticky");
+  route.maintenance = bool_or(*document, "maintenance");
   const auto parent = string_or(*document, "parent_ref");
   if (parent.starts_with(kAppsPrefix)) route.app_id = parent.substr(kAppsPrefix.size());
   return route;

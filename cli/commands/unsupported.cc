@@ -1,0 +1,58 @@
+/// Commands of the original client that this platform has no use for, or no way to do yet: each says so, and what to
+/// do instead. Hidden, but not unknown.
+#include "../session.h"
+#include "families.h"
+
+namespace flynn::cli {
+namespace {
+
+Error unsupported(const char* what, const char* instead) { return failure(what, instead).as(ErrorCode::kNotSupported); }
+
+Result<int> docker(Session&, const Arguments&) {
+  return unsupported("docker push: this platform takes no images, because it has no way yet to upload a layer",
+                     "Push the source: git push flynn master. A Procfile and a buildpack make the image.");
+}
+
+Result<int> backup(Session&, const Arguments&) {
+  return unsupported("cluster backup: the cluster's state is no database that a job could dump",
+                     "'flynn export' keeps an app with its database; on the node, stop it and copy its data folder.");
+}
+
+Result<int> migrate(Session&, const Arguments&) {
+  return unsupported("cluster migrate-domain: this controller can't change its domain",
+                     "Add a route of the new domain to each app: flynn route add http <domain>");
+}
+
+Result<int> login(Session&, const Arguments&) {
+  return unsupported("login: this controller knows keys, no OAuth", "flynn cluster add <name> <domain> <key>");
+}
+
+Result<int> update(Session&, const Arguments&) {
+  return unsupported("update: this program does not replace itself", "Build and install it anew: scripts/up");
+}
+
+Result<int> no_appliance(Session&, const Arguments&) {
+  return unsupported("this cluster has no such database: PostgreSQL is its only appliance",
+                     "flynn resource add postgres, then flynn pg psql");
+}
+
+}  // namespace
+
+CommandList unsupported_commands() {
+  const auto row = [](std::string_view name, std::string_view summary, Result<int> (*run)(Session&, const Arguments&)) {
+    return Command{name, "[<argument>...]", summary, {}, 0, kAny, run, OptionOrder::kBeforeArguments, true};
+  };
+  return {
+      row("docker", "Not supported: push the source with git", docker),
+      row("cluster backup", "Not supported: see 'flynn export'", backup),
+      row("cluster migrate-domain", "Not supported: add routes of the new domain", migrate),
+      row("login", "Not supported: clusters are added with their key", login),
+      row("update", "Not supported: install the new version", update),
+      row("install", "Not supported: scripts/up makes a node", update),
+      row("mysql", "Not supported: PostgreSQL is the only appliance", no_appliance),
+      row("mongodb", "Not supported: PostgreSQL is the only appliance", no_appliance),
+      row("redis", "Not supported: PostgreSQL is the only appliance", no_appliance),
+  };
+}
+
+}  // namespace flynn::cli
