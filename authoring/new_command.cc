@@ -208,7 +208,7 @@ Result<Project> parse(const std::vector<std::string>& arguments) {
   auto contract = load_contract(project.interface);
   if (!contract) return contract.error();
   if (*contract)
-    for (const auto& method : (*contract)->methods) project.methods.emplace_back(method.key());
+    for (const auto& method : (*contract)->methods) project.methods.push_back(method.name);
   if (project.methods.empty()) project.methods = {"Hello"};
   return project;
 }

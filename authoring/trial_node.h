@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,12 +12,20 @@
 
 namespace flynn::authoring {
 
+/// A plugin for what the one on trial requires.
+struct Provider {
+  std::filesystem::path plugin;
+  std::string config_json = "{}";
+};
+
 /// What the author gave on the command line.
 struct Trial {
   std::filesystem::path plugin;
-  std::vector<std::filesystem::path> with;  ///< plugins that provide what it requires
+  std::vector<Provider> with;
   std::string config_json = "{}";
   std::uint64_t seed = 1;
+  /// Told before each call that might be the last one that is heard of.
+  std::function<void(const std::string&)> doing = [](const std::string&) {};
 };
 
 inline constexpr const char* kTrialSlot = "trial";
