@@ -118,6 +118,7 @@ Verdict check_lifecycle(const Trial& trial) {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
   auto facts = node.node().inspect(kTrialSlot);
   if (!facts || string_or(*facts, "state") != "stopped") return fail("it did not stop");
+  if (auto late = node.end_fault(); !late.empty()) return fail("it did not end as it must: " + late);
   return pass("drained and stopped in " + std::to_string(took.count()) + " ms");
 }
 

@@ -75,6 +75,15 @@ Result<Reply> TrialNode::call(std::string_view interface, std::string_view metho
   return sink.take(node_->door().pass(call, sink.table()));
 }
 
+std::string TrialNode::end_fault() const {
+  for (const auto& line : log_->recent().last(kTrialSlot, core::kRecentLinesMax)) {
+    const auto text = string_or(line.as_object(), "text");
+    for (const auto* event : {"quiesce_failed", "drain_cut_short", "plugin_zombie"})
+      if (text.starts_with(std::string("event=") + event)) return text;
+  }
+  return {};
+}
+
 Result<core::SwapOutcome> TrialNode::swap() {
   core::SwapOptions options;
   options.probation = std::chrono::milliseconds(0);  // its gate judges versions; this is one and the same

@@ -44,6 +44,9 @@ class TrialNode {
   /// A call with a document as text, which may be anything; the status, and the reply or the error.
   Result<Reply> call(std::string_view interface, std::string_view method, std::string_view body,
                      const std::vector<int>& fds = {}, std::chrono::milliseconds within = std::chrono::seconds(5));
+  /// Empty, or the first line that the core logged of the plugin on trial having broken off its end: it was not quiet,
+  /// not drained or not unmapped in time.
+  std::string end_fault() const;
   /// By another copy of the same file.
   Result<core::SwapOutcome> swap();
   const core::Manifest& manifest() const { return manifest_; }

@@ -64,7 +64,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Sin{"bad_version", "manifest", "version"}, Sin{"extra_export", "symbols", "exports"},
                     Sin{"no_instance", "cycles", "create left no instance"},
                     Sin{"start_fails", "lifecycle", "the engine does not turn"},
-                    Sin{"unhealthy", "lifecycle", "a fever"}, Sin{"stop_fails", "swap", "stays mapped"},
+                    Sin{"unhealthy", "lifecycle", "a fever"}, Sin{"hang_in_drain", "lifecycle", "drain_cut_short"},
+                    Sin{"stop_fails", "lifecycle", "will not stop"},
+                    Sin{"thread_stays", "lifecycle", "left a thread behind"}, Sin{"stop_fails", "swap", "stays mapped"},
                     Sin{"thread_stays", "swap", "stays mapped"}, Sin{"needs_missing", "lifecycle", "--with"},
                     Sin{"crash_in_start", "lifecycle", "signal 11"},
                     Sin{"careless_crashes_on_an_array", "fuzz", "signal 11 (SIGSEGV), in call"},
@@ -72,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Sin{"careless_wrong_reply", "flynn.database/1 answers", "key state"},
                     Sin{"careless_takes_any_type", "flynn.database/1 methods", "must answer invalid_argument"},
                     Sin{"careless_undocumented_error", "flynn.database/1 answers", "cancelled: not today"}),
-    [](const auto& sin) { return std::string(sin.param.animal); });
+    [](const auto& sin) { return std::string(sin.param.animal) + "_" + std::to_string(sin.index); });
 
 TEST(Checker, PassesOneThatBehaves) {
   const auto checked = check("prisoner");
