@@ -17,7 +17,7 @@
 namespace flynn::authoring {
 namespace {
 
-constexpr int kCycles = 1'000, kWarmUpCycles = 100, kSwaps = 25, kFuzzedCalls = 2'000;
+constexpr int kCycles = 1'000, kWarmUpCycles = 100, kSwaps = 25, kWarmUpSwaps = 5, kFuzzedCalls = 2'000;
 // Over 900 cycles: what the allocator keeps, not what a plugin leaks.
 constexpr std::int64_t kMemoryGrowthMax = 2 << 20;
 const std::set<std::string> kCapabilities{"net", "exec", "mount", "operate"};
@@ -138,7 +138,9 @@ Verdict check_swap(const Trial& trial) {
     }
   });
   std::string wrong;
+  core::ProcessFigures before;
   for (int i = 0; i < kSwaps && wrong.empty(); ++i) {
+    if (i == kWarmUpSwaps) before = core::read_process_figures();
     auto swapped = node.swap();
     if (!swapped)
       wrong = "swap " + std::to_string(i + 1) + ": " + swapped.error().message;
@@ -149,6 +151,12 @@ Verdict check_swap(const Trial& trial) {
   caller.join();
   if (!wrong.empty()) return fail(wrong);
   if (lost > 0) return fail(std::to_string(lost) + " calls found nobody: " + words);
+  // Those of the plugins beside it come and go; one left by each swap does not.
+  const auto after = core::read_process_figures();
+  const auto left = after.descriptors + after.sockets - before.descriptors - before.sockets;
+  if (left >= kSwaps - kWarmUpSwaps)
+    return fail(std::to_string(left) + " descriptors were left open by " + std::to_string(kSwaps - kWarmUpSwaps) +
+                " swaps: what start opens, stop must close");
   return pass(std::to_string(kSwaps) + " swaps, no call lost");
 }
 

@@ -1,7 +1,8 @@
 // careless: a database with one sin, CARELESS_SIN, that only its contract or odd calls bring to light. The tests of the
 // checker.
-#include <unistd.h>
+#include <fcntl.h>
 
+#include <cerrno>
 #include <csignal>
 #include <string>
 
@@ -9,7 +10,15 @@
 
 namespace {
 
-enum Sin { GOOD, CRASHES_ON_AN_ARRAY, WRONG_REPLY, TAKES_ANY_TYPE, UNDOCUMENTED_ERROR, SPEAKS_NO_UTF8 };
+enum Sin {
+  GOOD,
+  CRASHES_ON_AN_ARRAY,
+  WRONG_REPLY,
+  TAKES_ANY_TYPE,
+  UNDOCUMENTED_ERROR,
+  SPEAKS_NO_UTF8,
+  KEEPS_A_DESCRIPTOR
+};
 constexpr const char* kInterface = "flynn.database/1";
 
 class Careless : public flynn::Plugin {
@@ -24,6 +33,12 @@ class Careless : public flynn::Plugin {
       if (CARELESS_SIN == WRONG_REPLY) return flynn::Reply{{{"state", 7}, {"databases", 0}}};
       return flynn::Reply{{{"state", "down"}, {"version", "1"}, {"addr", nullptr}, {"databases", 0}}};
     });
+  }
+
+  flynn::Result<void> start() override {
+    if (CARELESS_SIN == KEEPS_A_DESCRIPTOR && ::open("/dev/null", O_RDONLY | O_CLOEXEC) < 0)
+      return flynn::errno_error(errno, "open /dev/null");
+    return {};
   }
 
  private:

@@ -71,6 +71,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Sin{"crash_in_start", "lifecycle", "signal 11"},
                     Sin{"careless_crashes_on_an_array", "fuzz", "signal 11 (SIGSEGV), in call"},
                     Sin{"careless_speaks_no_utf8", "flynn.database/1 it says how it is", "caf\\xe9 is closed"},
+                    Sin{"careless_keeps_a_descriptor", "swap", "descriptors were left open"},
                     Sin{"careless_wrong_reply", "flynn.database/1 answers", "key state"},
                     Sin{"careless_takes_any_type", "flynn.database/1 methods", "must answer invalid_argument"},
                     Sin{"careless_undocumented_error", "flynn.database/1 answers", "cancelled: not today"}),
