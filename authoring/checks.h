@@ -6,17 +6,14 @@
 #include <vector>
 
 #include "trial_node.h"
+#include "verdict.h"
 
 namespace flynn::authoring {
-
-struct Verdict {
-  enum class Outcome { pass, fail, skip } outcome = Outcome::pass;
-  std::string words;  // what failed, or why it was left out; of a pass: figures
-};
 
 struct Check {
   std::string name, title;
   std::function<Verdict(const Trial&)> run;
+  bool by_chance = false;  // what it does depends on the trial's seed
 };
 
 /// In the order in which they are run; those of the contracts are made from the plugin's manifest.

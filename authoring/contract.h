@@ -1,5 +1,5 @@
-// Contract: what plugin-api/interfaces/*.json say of an interface: its methods, what they need, and a suite of
-// scenarios that every provider must pass.
+// Contract: what plugin-api/interfaces/*.json say of an interface: its methods with the schemas of request and answer,
+// and a suite of scenarios that every provider must pass.
 #pragma once
 
 #include <optional>
@@ -7,13 +7,27 @@
 #include <vector>
 
 #include "trial_node.h"
+#include "verdict.h"
 
 namespace flynn::authoring {
 
+struct Method {
+  std::string name;
+  json::object request, reply;      // JSON Schemas
+  std::vector<std::string> errors;  // codes that the example may be answered by, beside what any call may meet
+  json::object example;             // a request
+  std::uint32_t since = 0;          // the interface's minor that brought it
+  bool optional = false;            // may be unimplemented
+  bool takes_descriptor = false;    // "fd": the request has one
+  bool gives_descriptor = false;    // "stream": so has the answer
+};
+
 struct Contract {
   std::string interface;  // "flynn.store/1"
-  json::object methods;   // name -> {"needs": {member: type}, "example": {…}, "since": minor}
-  json::array suite;      // [{"title", "steps": […]}]
+  std::vector<Method> methods;
+  std::vector<json::object> suite;  // {"title", "steps": […]}
+
+  const Method* method(std::string_view name) const;
 };
 
 /// Folder of the contracts: installed beside this program, or in the source tree.
@@ -21,10 +35,19 @@ std::string interfaces_folder();
 /// nullopt: there is none for this interface (a third party's own).
 Result<std::optional<Contract>> load_contract(const std::string& interface);
 
-/// Runs one scenario against the plugin; empty when it holds, else the step and what came instead. A step:
-/// {"call": method, "body": {…}, "expect": subset of the reply | "error": code, "text": sent as descriptor 0,
+/// Empty when `document` fits, else which key does not and why.
+std::string schema_fault(const json::object& schema, const json::object& document);
+/// Empty when the answer is as the contract says.
+std::string reply_fault(const Method& method, const Reply& reply);
+
+/// Runs one scenario against the plugin; a failure names the step and what came instead. A step:
+/// {"call": method, "body": {…}, "expect": subset of the reply | "error": code or [codes], "text": sent as descriptor
+/// 0,
 ///  "reply_text": what the reply's descriptor gives, "lines": subsets of the NDJSON lines that it gives, in order,
-///  "save": {name: member}}; a string "$name" in a body is what was saved. In `expect` "*" stands for anything.
-std::string run_scenario(TrialNode& trial, const std::string& interface, const json::object& scenario);
+///  "save": {name: member}, "not_here": [codes by which the rest of the scenario can't be judged here and is skipped],
+///  "within_ms": 10000}
+/// or {"later": […]}: lines that the last opened stream gives now. A string "$name" in a body is what was saved. In
+/// `expect` "*" stands for anything. Every reply must fit the schema of its method as well.
+Verdict run_scenario(TrialNode& trial, const Contract& contract, const json::object& scenario);
 
 }  // namespace flynn::authoring

@@ -109,8 +109,14 @@ void swap(const Options& options, const std::string& name) {
               to == nullptr ? "" : string_or(*to, "version").c_str());
 }
 
-// What it logged after `last`, the time of the newest line shown.
-void show_log(const std::string& slot, std::string& last) {
+// How far a log was shown: several lines may have the same time.
+struct Shown {
+  std::string at;
+  int lines_at = 0;
+};
+
+// What it logged since.
+void show_log(const std::string& slot, Shown& last) {
   auto reply = ask_node(
       "call",
       {{"interface", "flynn.node/1"}, {"method", "Log"}, {"body", json::object{{"slot", slot}, {"lines", 200}}}});
@@ -118,33 +124,22 @@ void show_log(const std::string& slot, std::string& last) {
   const auto* body = find_object(*reply, "body");
   const auto* lines = body == nullptr ? nullptr : find_array(*body, "lines");
   if (lines == nullptr) return;
-  std::string newest = last;
+  int same = 0;  // lines of last.at that were shown before
   for (const auto& line : *lines) {
     const auto& entry = line.as_object();
-    if (string_or(entry, "at") <= last) continue;
-    newest = string_or(entry, "at");
-    std::printf("%s %s %s\n", newest.c_str(), string_or(entry, "level").c_str(), string_or(entry, "text").c_str());
+    const auto at = string_or(entry, "at");
+    if (at < last.at || (at == last.at && same++ < last.lines_at)) continue;
+    if (at != last.at) last = {at, 0}, same = 0;
+    same = ++last.lines_at;
+    std::printf("%s %s %s\n", at.c_str(), string_or(entry, "level").c_str(), string_or(entry, "text").c_str());
   }
-  last = newest;
   std::fflush(stdout);
 }
 
 // Changes below the folder, but for those in build/ and of hidden files.
 class Watch {
  public:
-  explicit Watch(const fs::path& folder) : fd_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-    add(folder);
-    std::error_code failure;
-    for (auto entry = fs::recursive_directory_iterator(folder, failure); entry != fs::recursive_directory_iterator();
-         entry.increment(failure)) {
-      const auto name = entry->path().filename().string();
-      if (!entry->is_directory()) continue;
-      if (name == "build" || name.starts_with('.'))
-        entry.disable_recursion_pending();
-      else
-        add(entry->path());
-    }
-  }
+  explicit Watch(const fs::path& folder) : fd_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) { add_tree(folder); }
   int fd() const { return fd_.get(); }
   bool take() {
     alignas(inotify_event) std::array<char, 8192> bytes{};
@@ -153,16 +148,36 @@ class Watch {
     while ((got = ::read(fd_.get(), bytes.data(), bytes.size())) > 0)
       for (ssize_t at = 0; at < got;) {
         const auto* event = reinterpret_cast<const inotify_event*>(bytes.data() + at);
-        changed = changed || (event->len > 0 && event->name[0] != '.' && std::strcmp(event->name, "build") != 0);
+        if (event->len > 0 && !is_left_out(event->name)) {
+          changed = true;
+          const auto parent = folders_.find(event->wd);
+          if ((event->mask & IN_ISDIR) != 0 && parent != folders_.end()) add_tree(parent->second / event->name);
+        }
         at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
       }
     return changed;
   }
 
  private:
-  void add(const fs::path& folder) {
-    ::inotify_add_watch(fd_.get(), folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_CREATE);
+  static bool is_left_out(const std::string& name) { return name == "build" || name.starts_with('.'); }
+  void add_tree(const fs::path& folder) {
+    add(folder);
+    std::error_code failure;
+    for (auto entry = fs::recursive_directory_iterator(folder, failure); entry != fs::recursive_directory_iterator();
+         entry.increment(failure)) {
+      if (!entry->is_directory(failure)) continue;
+      if (is_left_out(entry->path().filename().string()))
+        entry.disable_recursion_pending();
+      else
+        add(entry->path());
+    }
   }
+  void add(const fs::path& folder) {
+    const int watched =
+        ::inotify_add_watch(fd_.get(), folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_CREATE);
+    if (watched >= 0) folders_[watched] = folder;
+  }
+  std::map<int, fs::path> folders_;
   UniqueFd fd_;
 };
 
@@ -193,7 +208,7 @@ int run_dev(const std::vector<std::string>& arguments) {
   ::sigaddset(&ends, SIGINT);
   ::sigaddset(&ends, SIGTERM);
   Watch watch(options.folder);
-  std::string last = now_rfc3339();
+  Shown last{now_rfc3339()};
   if (build(options.folder)) swap(options, *name);
   show_log(options.slot, last);
   std::printf("-----> watching %s; Ctrl-C ends\n", options.folder.c_str());

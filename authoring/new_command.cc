@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "contract.h"
 
@@ -23,6 +24,7 @@ std::string replaced(std::string text, const std::string& what, const std::strin
   return text;
 }
 
+// With its ending it is neither the SDK's Plugin nor the name of a method.
 std::string class_name(const std::string& name) {
   std::string out;
   bool upper = true;
@@ -34,7 +36,14 @@ std::string class_name(const std::string& name) {
     out += upper ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
     upper = false;
   }
-  return out;
+  return out + "Plugin";
+}
+
+// The project's target has the plugin's name; these are CMake's own.
+bool is_reserved_target(const std::string& name) {
+  static const std::set<std::string> kReserved{"all",  "clean",   "edit_cache",    "help",           "install",
+                                               "test", "package", "rebuild_cache", "package_source", "preinstall"};
+  return kReserved.contains(name);
 }
 
 std::string cmake_text(const Project& project) {
@@ -196,6 +205,8 @@ Result<Project> parse(const std::vector<std::string>& arguments) {
   }
   if (!core::is_slot_name(project.name))
     return Error{Code::invalid_argument, "a plugin's NAME is a letter, then letters, digits, '-' or '_'"};
+  if (is_reserved_target(project.name))
+    return Error{Code::invalid_argument, "NAME can't be \"" + project.name + "\": CMake has a target of that name"};
   if (project.language != "c" && project.language != "cpp")
     return Error{Code::invalid_argument, "--lang is c or cpp, not \"" + project.language + "\""};
   const auto interface = core::InterfaceId::parse(project.interface);
@@ -208,7 +219,7 @@ Result<Project> parse(const std::vector<std::string>& arguments) {
   auto contract = load_contract(project.interface);
   if (!contract) return contract.error();
   if (*contract)
-    for (const auto& method : (*contract)->methods) project.methods.emplace_back(method.key());
+    for (const auto& method : (*contract)->methods) project.methods.push_back(method.name);
   if (project.methods.empty()) project.methods = {"Hello"};
   return project;
 }

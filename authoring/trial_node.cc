@@ -15,16 +15,16 @@ TrialNode::TrialNode(const Trial& trial) {
   config_.core.lifecycle = config_.core.healthy = std::chrono::seconds(20);
   config_.core.drain = std::chrono::seconds(2);
   config_.core.probation_interval = std::chrono::milliseconds(10);
-  std::vector<std::filesystem::path> files = trial.with;
-  files.push_back(trial.plugin);
-  for (const auto& file : files) {
+  auto files = trial.with;
+  files.push_back({trial.plugin, trial.config_json});
+  for (const auto& [file, config_json] : files) {
     auto manifest = core::verify_plugin(file);
     if (!manifest) continue;  // told by start()
     core::PluginConfig plugin;
     const bool is_trial = file == trial.plugin;
     plugin.slot = is_trial ? kTrialSlot : manifest->name;
     plugin.path = std::filesystem::absolute(file);
-    if (is_trial) plugin.config_json = trial.config_json;
+    plugin.config_json = config_json;
     if (is_trial) manifest_ = *manifest;
     // Sockets that it asks for are lent from the loopback.
     for (const auto& listener : manifest->listeners) config_.listeners.emplace(listener, "127.0.0.1:0");
@@ -73,6 +73,15 @@ Result<Reply> TrialNode::call(std::string_view interface, std::string_view metho
   call.deadline_ns = Deadline::after(within).ns;
   core::ReplySink sink;
   return sink.take(node_->door().pass(call, sink.table()));
+}
+
+std::string TrialNode::end_fault() const {
+  for (const auto& line : log_->recent().last(kTrialSlot, core::kRecentLinesMax)) {
+    const auto text = string_or(line.as_object(), "text");
+    for (const auto* event : {"quiesce_failed", "drain_cut_short", "plugin_zombie"})
+      if (text.starts_with(std::string("event=") + event)) return text;
+  }
+  return {};
 }
 
 Result<core::SwapOutcome> TrialNode::swap() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,12 +12,20 @@
 
 namespace flynn::authoring {
 
+/// A plugin for what the one on trial requires.
+struct Provider {
+  std::filesystem::path plugin;
+  std::string config_json = "{}";
+};
+
 /// What the author gave on the command line.
 struct Trial {
   std::filesystem::path plugin;
-  std::vector<std::filesystem::path> with;  ///< plugins that provide what it requires
+  std::vector<Provider> with;
   std::string config_json = "{}";
   std::uint64_t seed = 1;
+  /// Told before each call that might be the last one that is heard of.
+  std::function<void(const std::string&)> doing = [](const std::string&) {};
 };
 
 inline constexpr const char* kTrialSlot = "trial";
@@ -35,6 +44,9 @@ class TrialNode {
   /// A call with a document as text, which may be anything; the status, and the reply or the error.
   Result<Reply> call(std::string_view interface, std::string_view method, std::string_view body,
                      const std::vector<int>& fds = {}, std::chrono::milliseconds within = std::chrono::seconds(5));
+  /// Empty, or the first line that the core logged of the plugin on trial having broken off its end: it was not quiet,
+  /// not drained or not unmapped in time.
+  std::string end_fault() const;
   /// By another copy of the same file.
   Result<core::SwapOutcome> swap();
   const core::Manifest& manifest() const { return manifest_; }

@@ -1,6 +1,8 @@
 // The checker, run as an author runs it, on plugins that sin.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "../e2e/program.h"
 #include "flynn/sdk/json.h"
 
@@ -15,10 +17,16 @@ struct Checked {
   std::string out;
 };
 
-Checked check(const std::string& animal, e2e::Args more = {}) {
-  e2e::Args args{FLYNN_PLUGIN, "check", std::string(ZOO_DIR) + "/zoo_" + animal + ".so", "--json", "--seed", "1"};
+std::string file_of(const std::string& animal) {
+  const bool careless = animal.starts_with("careless_");
+  return (careless ? CARELESS_DIR "/" : ZOO_DIR "/zoo_") + animal + ".so";
+}
+
+Checked check(const std::string& animal, e2e::Args more = {}, e2e::RunOptions options = {}) {
+  e2e::Args args{FLYNN_PLUGIN, "check", file_of(animal), "--json", "--seed", "1"};
   args.insert(args.end(), more.begin(), more.end());
-  const auto ran = e2e::run(args, {.timeout = 170s});
+  options.timeout = 170s;
+  const auto ran = e2e::run(args, options);
   Checked checked;
   checked.exit_code = ran.exit_code;
   checked.out = ran.out;
@@ -56,10 +64,18 @@ INSTANTIATE_TEST_SUITE_P(
                     Sin{"bad_version", "manifest", "version"}, Sin{"extra_export", "symbols", "exports"},
                     Sin{"no_instance", "cycles", "create left no instance"},
                     Sin{"start_fails", "lifecycle", "the engine does not turn"},
-                    Sin{"unhealthy", "lifecycle", "a fever"}, Sin{"stop_fails", "swap", "stays mapped"},
+                    Sin{"unhealthy", "lifecycle", "a fever"}, Sin{"hang_in_drain", "lifecycle", "drain_cut_short"},
+                    Sin{"stop_fails", "lifecycle", "will not stop"},
+                    Sin{"thread_stays", "lifecycle", "left a thread behind"}, Sin{"stop_fails", "swap", "stays mapped"},
                     Sin{"thread_stays", "swap", "stays mapped"}, Sin{"needs_missing", "lifecycle", "--with"},
-                    Sin{"crash_in_start", "lifecycle", "signal 11"}),
-    [](const auto& sin) { return std::string(sin.param.animal); });
+                    Sin{"crash_in_start", "lifecycle", "signal 11"},
+                    Sin{"careless_crashes_on_an_array", "fuzz", "signal 11 (SIGSEGV), in call"},
+                    Sin{"careless_speaks_no_utf8", "flynn.database/1 it says how it is", "caf\\xe9 is closed"},
+                    Sin{"careless_keeps_a_descriptor", "swap", "descriptors were left open"},
+                    Sin{"careless_wrong_reply", "flynn.database/1 answers", "key state"},
+                    Sin{"careless_takes_any_type", "flynn.database/1 methods", "must answer invalid_argument"},
+                    Sin{"careless_undocumented_error", "flynn.database/1 answers", "cancelled: not today"}),
+    [](const auto& sin) { return std::string(sin.param.animal) + "_" + std::to_string(sin.index); });
 
 TEST(Checker, PassesOneThatBehaves) {
   const auto checked = check("prisoner");
@@ -67,6 +83,43 @@ TEST(Checker, PassesOneThatBehaves) {
   EXPECT_EQ(checked.exit_code, 0) << checked.out;
   EXPECT_GE(checked.checks.size(), 8u);
   EXPECT_EQ(checked.checks.at("test.prisoner/1").first, "skip") << "a third party's interface has no contract here";
+}
+
+TEST(Checker, ShowsWhatCanNotBeJudgedHereAndWhy) {
+  const auto checked = check("careless_good");
+
+  EXPECT_EQ(checked.exit_code, 0) << checked.out;
+  const auto& [outcome, words] =
+      checked.checks.at("flynn.database/1 a database is made with credentials of its own, and goes");
+  EXPECT_EQ(outcome, "skip");
+  EXPECT_NE(words.find("the server starts"), std::string::npos) << words;
+  EXPECT_NE(checked.checks.at("flynn.database/1 answers").second.find("not judged here: Provision"), std::string::npos);
+}
+
+TEST(Checker, FindsTheSameCrashAgainWithTheSeedThatItShowed) {
+  const auto first = check("careless_crashes_on_an_array", {"--only", "fuzz"}).checks["fuzz"].second;
+  const auto second = check("careless_crashes_on_an_array", {"--only", "fuzz"}).checks["fuzz"].second;
+
+  EXPECT_NE(first.find("(--seed 1 repeats it)"), std::string::npos) << first;
+  EXPECT_EQ(first, second);
+}
+
+TEST(Checker, LeavesNothingOfACrashBehind) {
+  std::string folder = testing::TempDir() + "checker.XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+
+  const auto checked = check("crash_in_start", {"--only", "lifecycle"}, {.env = {{"TMPDIR", folder}}});
+
+  EXPECT_EQ(checked.exit_code, 1) << checked.out;
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Checker, KnowsNoCheckOfAnotherName) {
+  const auto ran = e2e::run({FLYNN_PLUGIN, "check", file_of("good"), "--only", "lifecycel"});
+
+  EXPECT_EQ(ran.exit_code, 64);
+  EXPECT_NE(ran.out.find("there are:\n  manifest\n  symbols"), std::string::npos) << ran.out;
 }
 
 TEST(Checker, ShowsOnlyWhatFailed) {
@@ -80,6 +133,7 @@ TEST(Checker, ShowsOnlyWhatFailed) {
 TEST(Checker, SaysWhatItDoesNotUnderstand) {
   EXPECT_EQ(e2e::run({FLYNN_PLUGIN, "check"}).exit_code, 64);
   EXPECT_EQ(e2e::run({FLYNN_PLUGIN, "check", "x.so", "--frob"}).exit_code, 64);
+  EXPECT_EQ(e2e::run({FLYNN_PLUGIN, "check", "x.so", "--seed", "seven"}).exit_code, 64);
   const auto gone = e2e::run({FLYNN_PLUGIN, "check", "/no/such/file.so"});
   EXPECT_EQ(gone.exit_code, 1);
   EXPECT_NE(gone.out.find("No such file"), std::string::npos) << gone.out;

@@ -1,0 +1,58 @@
+// careless: a database with one sin, CARELESS_SIN, that only its contract or odd calls bring to light. The tests of the
+// checker.
+#include <fcntl.h>
+
+#include <cerrno>
+#include <csignal>
+#include <string>
+
+#include "flynn/sdk/plugin.h"
+
+namespace {
+
+enum Sin {
+  GOOD,
+  CRASHES_ON_AN_ARRAY,
+  WRONG_REPLY,
+  TAKES_ANY_TYPE,
+  UNDOCUMENTED_ERROR,
+  SPEAKS_NO_UTF8,
+  KEEPS_A_DESCRIPTOR
+};
+constexpr const char* kInterface = "flynn.database/1";
+
+class Careless : public flynn::Plugin {
+ public:
+  explicit Careless(flynn::Host& host) : Plugin(host) {
+    on(kInterface, "Provision", [](flynn::Call&) -> flynn::Result<flynn::Reply> {
+      return flynn::Error{flynn::Code::unavailable, "the server starts"};
+    });
+    on(kInterface, "Deprovision", [](flynn::Call& call) { return deprovision(call); });
+    on(kInterface, "Status", [](flynn::Call&) -> flynn::Result<flynn::Reply> {
+      if (CARELESS_SIN == SPEAKS_NO_UTF8) return flynn::Error{flynn::Code::unavailable, "caf\xe9 is closed"};
+      if (CARELESS_SIN == WRONG_REPLY) return flynn::Reply{{{"state", 7}, {"databases", 0}}};
+      return flynn::Reply{{{"state", "down"}, {"version", "1"}, {"addr", nullptr}, {"databases", 0}}};
+    });
+  }
+
+  flynn::Result<void> start() override {
+    if (CARELESS_SIN == KEEPS_A_DESCRIPTOR && ::open("/dev/null", O_RDONLY | O_CLOEXEC) < 0)
+      return flynn::errno_error(errno, "open /dev/null");
+    return {};
+  }
+
+ private:
+  static flynn::Result<flynn::Reply> deprovision(const flynn::Call& call) {
+    const auto* id = call.body.if_contains("id");
+    if (CARELESS_SIN == CRASHES_ON_AN_ARRAY && id != nullptr && id->is_array()) ::raise(SIGSEGV);
+    if (CARELESS_SIN == TAKES_ANY_TYPE && id != nullptr && !id->is_null()) return flynn::Reply{};
+    auto given = flynn::require_string(call.body, "id");
+    if (!given) return given.error();
+    if (CARELESS_SIN == UNDOCUMENTED_ERROR) return flynn::Error{flynn::Code::cancelled, "not today"};
+    return flynn::Error{flynn::Code::not_found, "there is no database " + *given};
+  }
+};
+
+}  // namespace
+
+FLYNN_PLUGIN(Careless)
