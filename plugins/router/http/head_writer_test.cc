@@ -156,7 +156,7 @@ TEST(HeadWriter, WritesChunkSizes) {
 }
 
 TEST(ErrorPage, SaysWhatToDoAndEscapesNames) {
-  ErrorPage page{404, "No route for this host", "a<b>", "", false, false, true, 1};
+  ErrorPage page{.status = 404, .reason = "No route for this host", .host = "a<b>", .keep_alive = true};
   const auto html = make_error_response(page);
   EXPECT_NE(html.find("flynn route"), string::npos);
   EXPECT_EQ(html.find("a<b>"), string::npos);
