@@ -156,7 +156,11 @@ TEST(HeadWriter, WritesChunkSizes) {
 }
 
 TEST(ErrorPage, SaysWhatToDoAndEscapesNames) {
-  ErrorPage page{.status = 404, .reason = "No route for this host", .host = "a<b>", .keep_alive = true};
+  ErrorPage page;
+  page.status = 404;
+  page.reason = "No route for this host";
+  page.host = "a<b>";
+  page.keep_alive = true;
   const auto html = make_error_response(page);
   EXPECT_NE(html.find("flynn route"), string::npos);
   EXPECT_EQ(html.find("a<b>"), string::npos);
