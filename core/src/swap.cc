@@ -21,7 +21,7 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-constexpr int kHealthPollMs = 20;
+constexpr int kHealthPollMinMs = 1, kHealthPollMaxMs = 20;
 constexpr auto kCanarySlice = std::chrono::milliseconds(20), kPauseSlice = std::chrono::milliseconds(100);
 
 }  // namespace
@@ -50,11 +50,14 @@ void Swap::warn_of(const char* event, const Result<void>& result) {
 Result<void> Swap::warm(Generation& next) {
   const auto limit = patience_.lifecycle;
   if (auto started = phase("start", limit, [&] { return next.start(after(limit)); }); !started) return started;
+  started_ = true;
   return phase("health", patience_.healthy, [&]() -> Result<void> {
     const auto deadline = after(patience_.healthy);
     auto healthy = next.health(deadline);
+    int wait = kHealthPollMinMs;
     while (!healthy && !deadline.passed() && healthy.error().code != Code::deadline_exceeded) {
-      ::poll(nullptr, 0, kHealthPollMs);
+      ::poll(nullptr, 0, wait);
+      wait = std::min(2 * wait, kHealthPollMaxMs);
       auto again = next.health(deadline);
       // Asked at the last moment it can't answer in time: its words before say more.
       if (!again && again.error().code == Code::deadline_exceeded && deadline.passed()) break;
@@ -65,6 +68,7 @@ Result<void> Swap::warm(Generation& next) {
 }
 
 Result<void> Swap::exclusive_until_warm(Generation& old, Generation& next) {
+  parked_ = Clock::now();
   slot_.park();
   slot_.hide_current();
   const auto patience = patience_.quiesce;
@@ -89,15 +93,21 @@ Result<void> Swap::exclusive_until_warm(Generation& old, Generation& next) {
   return warm(next);
 }
 
+Result<void> Swap::record() { return hooks_.before_work ? hooks_.before_work() : Result<void>{}; }
+
 // All that may fail without anybody noticing.
 Result<void> Swap::until_work(Generation& old, Generation& next) {
   gate_.emplace(old, patience_.gate, patience_.health_interval);
   // What has exported its state is asked nothing any more.
   if (exclusive_) gate_->freeze_old();
-  if (auto ready = exclusive_ ? exclusive_until_warm(old, next) : warm(next); !ready) return ready;
+  if (exclusive_) {
+    // Before anybody waits: it is written to disk.
+    if (auto recorded = record(); !recorded) return recorded;
+    return exclusive_until_warm(old, next);
+  }
+  if (auto ready = warm(next); !ready) return ready;
   gate_->begin(next);
-  if (hooks_.before_work)
-    if (auto recorded = hooks_.before_work(); !recorded) return recorded;
+  if (auto recorded = record(); !recorded) return recorded;
   return options_.canary_permille > 0 ? canary(old, next) : Result<void>{};
 }
 
@@ -153,6 +163,7 @@ Result<void> Swap::flip(Generation& old, Generation& next) {
   auto active = phase("activate", limit, [&] { return next.activate(after(limit)); });
   if (exclusive_) report_.pause_ms = ms_since(parked_);
   slot_.unpark();
+  if (exclusive_) gate_->begin(next);  // nobody waits for its figures
   if (!active || exclusive_) return active;
   // In overlap the old one still accepts: nothing is refused while the new one begins.
   return phase("quiesce", patience_.quiesce, [&] { return old.quiesce(after(patience_.quiesce)); });
@@ -209,6 +220,8 @@ void Swap::count(const ConnectionPump& pump) {
 // Before the flip: the old one goes on as if nothing had been.
 void Swap::undo(std::unique_ptr<Generation> next) {
   if (exclusive_) {
+    // What it has taken for itself alone, such as a lock, the old one needs again.
+    if (started_) warn_of("quiesce_failed", next->quiesce(after(patience_.quiesce)));
     slot_.restore_current();
     warn_of("resume_failed", slot_.current()->resume(after(patience_.lifecycle)));
     slot_.unpark();
@@ -259,7 +272,6 @@ Result<void> Swap::run(std::unique_ptr<Generation> next) {
   Generation& fresh = *next;
   Generation& old = *slot_.current();
   exclusive_ = fresh.facts().manifest.swap == SwapMode::exclusive || old.facts().manifest.swap == SwapMode::exclusive;
-  parked_ = Clock::now();
   if (auto ready = until_work(old, fresh); !ready) {
     undo(std::move(next));
     return ready;

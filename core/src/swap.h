@@ -67,6 +67,7 @@ class Swap {
  private:
   using Milliseconds = std::chrono::milliseconds;
   Result<void> phase(const char* name, Milliseconds limit, const std::function<Result<void>()>& body);
+  Result<void> record();
   Result<void> until_work(Generation& old, Generation& next);
   Result<void> exclusive_until_warm(Generation& old, Generation& next);
   Result<void> warm(Generation& next);
@@ -90,7 +91,7 @@ class Swap {
   EventLog& log_;
   SwapHooks hooks_;
   SwapReport report_;
-  bool exclusive_ = false;
+  bool exclusive_ = false, started_ = false;
   std::optional<GateWatch> gate_;
   std::chrono::steady_clock::time_point began_, parked_, breached_;
 };

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,13 +18,16 @@ enum {
 #ifndef ZOO_SIN
 #define ZOO_SIN GOOD
 #endif
+#ifndef ZOO_LOCKS
+#define ZOO_LOCKS 0
+#endif
 #ifndef ZOO_VERSION
 #define ZOO_VERSION "1.0.0"
 #endif
 
 struct animal {
   const flynn_host* host;
-  int active, checks;
+  int active, checks, lock;
   int leaked_fds[2048], fds_leaked, threads_leaked, gate[2];
   pthread_t leaked_threads[128];
 };
@@ -52,9 +57,26 @@ static flynn_status import_state(void* self, flynn_bytes state, const int* fds, 
   return ZOO_SIN == IMPORT_FAILS ? fail(error, "this state is foreign") : FLYNN_OK;
 }
 
+/* What only one instance may have, such as the lock of a store: an abstract socket with the process's name on it. */
+static int take_lock(struct animal* me) {
+  struct sockaddr_un name = {.sun_family = AF_UNIX};
+  snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "flynn-zoo-%d", (int)getpid());
+  if (!ZOO_LOCKS) return 1;
+  me->lock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (me->lock >= 0 && bind(me->lock, (struct sockaddr*)&name, sizeof name) == 0) return 1;
+  if (me->lock >= 0) close(me->lock);
+  me->lock = 0;
+  return 0;
+}
+
+static void leave_lock(struct animal* me) {
+  if (me->lock > 0) close(me->lock);
+  me->lock = 0;
+}
+
 static flynn_status start(void* self, flynn_error* error) {
-  (void)self;
   if (ZOO_SIN == HANG_IN_START) hang(3000);
+  if (!take_lock(self)) return fail(error, "another has the lock");
   return ZOO_SIN == START_FAILS ? fail(error, "the engine does not turn") : FLYNN_OK;
 }
 
@@ -94,11 +116,12 @@ static flynn_status activate(void* self, flynn_error* error) {
 
 static flynn_status quiesce(void* self, flynn_error* error) {
   ((struct animal*)self)->active = 0;
+  leave_lock(self);
   return ZOO_SIN == QUIESCE_FAILS ? fail(error, "will not be quiet") : FLYNN_OK;
 }
 
 static flynn_status resume(void* self, flynn_error* error) {
-  (void)error;
+  if (!take_lock(self)) return fail(error, "another has the lock");
   ((struct animal*)self)->active = 1;
   return FLYNN_OK;
 }
@@ -124,6 +147,7 @@ static void* stay(void* nothing) {
 static flynn_status stop(void* self, uint64_t deadline_ns, flynn_error* error) {
   (void)deadline_ns;
   end_leak(self);
+  leave_lock(self);
   if (ZOO_SIN == THREAD_STAYS) {
     pthread_t thread;
     pthread_create(&thread, NULL, stay, NULL);
@@ -134,6 +158,10 @@ static flynn_status stop(void* self, uint64_t deadline_ns, flynn_error* error) {
 static flynn_status handle(void* self, const flynn_call* call, flynn_reply* reply) {
   struct animal* me = self;
   if (ZOO_SIN == NO_ANSWER) return FLYNN_OK;
+  if (ZOO_LOCKS && me->lock <= 0) {
+    reply->set_error(reply, FLYNN_E_UNAVAILABLE, text("it has no lock"), text(""));
+    return FLYNN_E_UNAVAILABLE;
+  }
   if (ZOO_SIN == SLOW_AFTER_FLIP) hang(20);
   if (ZOO_SIN == ERRORS_AFTER_FLIP) {
     reply->set_error(reply, FLYNN_E_INTERNAL, text("the new one is worse"), text(""));

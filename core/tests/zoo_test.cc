@@ -116,6 +116,16 @@ TEST(Zoo, KeepsTheOldVersionWhenAnExclusiveSwapFails) {
   }
 }
 
+TEST(Zoo, TheOldVersionGetsBackWhatOnlyOneMayHave) {
+  ZooNode zoo("locks");
+
+  const auto swapped = zoo.swap("locks_unhealthy");
+
+  ASSERT_FALSE(swapped.ok());
+  EXPECT_NE(swapped.error().message.find("a fever"), std::string::npos) << swapped.error().message;
+  EXPECT_EQ(zoo.version(), "1.0.0") << "it has its lock again, and answers";
+}
+
 TEST(Zoo, GivesUpASwapWhenTheOldVersionDoesNotLetGo) {
   for (const char* animal : {"exclusive_quiesce_fails", "exclusive_export_fails"}) {
     ZooNode zoo(std::string(animal).c_str());

@@ -10,6 +10,7 @@ CellMirror::CellMirror(Door& door, Log& log, std::function<void()> on_change)
 CellMirror::~CellMirror() { stop(); }
 
 void CellMirror::start() {
+  if (!mirrors_.empty()) return;
   for (const auto prefix : CellState::kPrefixes) {
     StoreMirrorHandler handler;
     handler.on_snapshot = [this, prefix](const RangeResult& all) { on_snapshot(prefix, all); };

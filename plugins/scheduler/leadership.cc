@@ -38,4 +38,9 @@ void Leadership::release() {
   [[maybe_unused]] const auto revoked = store_.revoke_lease(lease_);  // else it expires
 }
 
+void Leadership::adopt(std::string lease, std::int64_t token) {
+  lease_ = std::move(lease);
+  token_ = token;
+}
+
 }  // namespace flynn::scheduler

@@ -27,7 +27,10 @@ class Leadership {
   Result<void> renew();
   /// Lets a successor lead at once.
   void release();
+  /// Leads on where the instance before it on this node left off: with its lease and its token.
+  void adopt(std::string lease, std::int64_t token);
 
+  const std::string& lease() const { return lease_; }
   std::int64_t token() const { return token_; }
   bool held() const { return token_ != 0; }
   void forget() { token_ = 0; }

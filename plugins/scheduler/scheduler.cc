@@ -37,6 +37,9 @@ Scheduler::Scheduler(Door& door, Log& log, SchedulerOptions options, std::string
 void Scheduler::start() { mirror_.start(); }
 
 void Scheduler::activate() {
+  // Resumed: the lease may end with the instance that had it meanwhile.
+  if (std::exchange(handed_over_, false)) leadership_.forget();
+  activated_ = true;
   worker_.start("sched-plan", [this](const StopSignal& stop) { lead(stop); });
 }
 
@@ -44,12 +47,29 @@ void Scheduler::quiesce() {
   worker_.ask_stop();
   note_change();
   worker_.stop();
+}
+
+json::object Scheduler::hand_over() {
   const std::lock_guard lock(commit_mutex_);
-  leadership_.release();
+  if (!leadership_.held()) return {};
+  handed_over_ = true;
+  return {{"lease", leadership_.lease()}, {"token", leadership_.token()}, {"revision", last_commit_}};
+}
+
+void Scheduler::take_over(const json::object& lead) {
+  const std::lock_guard lock(commit_mutex_);
+  if (int_or(lead, "token") == 0) return;
+  leadership_.adopt(string_or(lead, "lease"), int_or(lead, "token"));
+  last_commit_ = int_or(lead, "revision");
+  behind_ = false;
 }
 
 void Scheduler::stop() {
   quiesce();
+  {
+    const std::lock_guard lock(commit_mutex_);
+    if (activated_ && !handed_over_) leadership_.release();
+  }
   mirror_.stop();
 }
 
@@ -83,6 +103,7 @@ bool Scheduler::campaign(const StopSignal& stop) {
   while (!stop.asked()) {
     {
       const std::lock_guard lock(commit_mutex_);
+      if (leadership_.held()) return true;  // handed over to us
       auto leads = leadership_.try_acquire();
       if (leads && *leads) {
         log_.info("scheduler_leads", {{"token", leadership_.token()}});
@@ -214,8 +235,19 @@ void Scheduler::end_lost_statuses(std::vector<Change>& changes, const Plan& plan
   }
 }
 
+// What was committed before us must be in the mirror before we plan, or a job would be started twice.
+Result<void> Scheduler::see_predecessors_jobs() {
+  if (!behind_) return {};
+  auto jobs = StoreClient(door_).range("jobs/");
+  if (!jobs) return jobs.error().context("read the jobs");
+  for (const auto& job : jobs->kvs) last_commit_ = std::max(last_commit_, job.mod_revision);
+  behind_ = false;
+  return {};
+}
+
 Result<TimeMs> Scheduler::plan_once() {
   const std::lock_guard lock(commit_mutex_);
+  if (auto seen = see_predecessors_jobs(); !seen) return seen.error();
   if (!mirror_.wait_for_jobs(last_commit_, Deadline::after(kCatchUp)))
     if (auto read = mirror_.reread_jobs(); !read) return read.error();
   PlanOptions options;

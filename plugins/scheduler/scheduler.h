@@ -26,10 +26,13 @@ class Scheduler {
   Scheduler(Door& door, Log& log, SchedulerOptions options, std::string node);
   ~Scheduler() { stop(); }
 
-  void start();     // reads and watches
+  void start();     // reads and watches; once is enough
   void activate();  // leads and plans
-  void quiesce();   // lets go of the lead
-  void stop();
+  void quiesce();   // plans no more
+  /// After quiesce: the lead, for the next instance on this node, which goes on with it.
+  json::object hand_over();
+  void take_over(const json::object& lead);
+  void stop();  // lets go of the lead, unless it was handed over
   Result<void> health() const;
   void configure(const SchedulerOptions& options);
 
@@ -42,6 +45,7 @@ class Scheduler {
  private:
   void lead(const StopSignal& stop);
   bool campaign(const StopSignal& stop);
+  Result<void> see_predecessors_jobs();
   /// When to plan again by the clock; 0: only on a change.
   Result<TimeMs> plan_once();
   std::vector<Change> changes_of(CellState& state, const Plan& plan, TimeMs now);
@@ -61,6 +65,8 @@ class Scheduler {
   // Held from reading the state to the end of the commit: one committer, so what it saw free is free.
   std::mutex commit_mutex_;
   std::int64_t last_commit_ = 0;
+  bool behind_ = true;  // nobody has told us of the last commit before ours; commit_mutex_
+  bool activated_ = false, handed_over_ = false;  // [control]
   std::mutex change_mutex_;
   std::condition_variable changed_;
   bool dirty_ = true;

@@ -26,21 +26,20 @@ class SchedulerPlugin : public Plugin {
     options_.plan.host_grace_ms = int_or(config, "host_grace_ms", options_.plan.host_grace_ms);
     options_.overcommit.memory_percent = static_cast<int>(int_or(config, "memory_overcommit_percent", 400));
     options_.overcommit.cpu_percent = static_cast<int>(int_or(config, "cpu_overcommit_percent", 1600));
-    if (scheduler_) scheduler_->configure(options_);
-    return {};
-  }
-
-  Result<void> start() override {
+    if (scheduler_) return scheduler_->configure(options_), Result<void>();
     auto info = host().info();
     if (!info) return info.error();
     scheduler_ = std::make_unique<Scheduler>(host(), host(), options_, info->node);
-    scheduler_->start();
+    scheduler_->start();  // it only reads: a swap does not wait for that
     return {};
   }
 
+  Result<void> import_state(Call& lead) override { return scheduler_->take_over(lead.body), Result<void>(); }
+  Result<void> start() override { return scheduler_->start(), Result<void>(); }
   Result<void> health() override { return scheduler_->health(); }
   Result<void> activate() override { return scheduler_->activate(), Result<void>(); }
   Result<void> quiesce() override { return scheduler_->quiesce(), Result<void>(); }
+  Result<Reply> export_state() override { return Reply{scheduler_->hand_over()}; }
   Result<void> stop(Deadline) override {
     if (scheduler_) scheduler_->stop();
     return {};

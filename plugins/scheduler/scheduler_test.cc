@@ -298,6 +298,49 @@ TEST_F(SchedulerTest, ASuccessorGoesOnAndThePredecessorCanWriteNothing) {
   for (const auto& id : before) EXPECT_TRUE(host.running().contains(id)) << "nothing was restarted";
 }
 
+TEST_F(SchedulerTest, HandsTheLeadToASuccessorWhichStartsNothingTwice) {
+  FakeHost host(door_, "h1");
+  const auto first = start();
+  Scheduler second(door_, log_, {}, "node1");
+  second.start();  // it reads along
+  scale(5);
+  ASSERT_TRUE(host.wait_running(5));
+  const auto before = host.running();
+  const auto token = store_.get(kLeaderKey).value()->create_revision;
+  first->quiesce();
+
+  second.take_over(first->hand_over());
+  second.activate();
+
+  EXPECT_TRUE(run(second, R"({"app_id":"a","args":["x"]})").ok());
+  first->stop();
+  scale(6);
+  ASSERT_TRUE(host.wait_running(7));
+  for (const auto& id : before) EXPECT_TRUE(host.running().contains(id)) << "nothing was restarted";
+  EXPECT_EQ(store_.get(kLeaderKey).value()->create_revision, token) << "one lead, never let go";
+}
+
+TEST_F(SchedulerTest, LeadsAgainWhenItIsResumedAndTheSuccessorIsGone) {
+  FakeHost host(door_, "h1");
+  const auto first = start();
+  scale(1);
+  ASSERT_TRUE(host.wait_running(1));
+  first->quiesce();
+  auto second = std::make_unique<Scheduler>(door_, log_, SchedulerOptions{}, "node1");
+  second->start();
+  second->take_over(first->hand_over());
+  second->activate();
+  ASSERT_TRUE(run(*second, R"({"app_id":"a","args":["x"]})").ok());
+  second->quiesce();
+
+  first->activate();
+  second.reset();
+
+  EXPECT_TRUE(run(*first, R"({"app_id":"a","args":["x"]})").ok());
+  scale(2);
+  EXPECT_TRUE(host.wait_running(4));
+}
+
 TEST_F(SchedulerTest, ReplacesJobsOfAHostThatIsGoneForGood) {
   FakeHost first(door_, "h1");
   SchedulerOptions options;

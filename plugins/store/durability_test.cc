@@ -160,6 +160,62 @@ TEST(StoreDurability, LetsASuccessorTakeOverAndTakesBack) {
   EXPECT_EQ(put(world, "a", 3), 2);
 }
 
+TEST(StoreDurability, ASuccessorThatReadAheadKnowsWhatWasWrittenSince) {
+  StoreWorld world;
+  world.open();
+  put(world, "kept", 1);
+  put(world, "changed", 1);
+  put(world, "deleted", 1);
+  auto ahead = Store::read_ahead(world.options);
+  ASSERT_TRUE(ahead.reader) << "it reads beside the one that writes";
+  put(world, "changed", 2);
+  put(world, "new", 1);
+  ASSERT_TRUE(world.call("Txn", txn_of({delete_op("deleted")})));
+  auto lease = world.call("LeaseGrant", {{"ttl_ms", 60'000}});
+  ASSERT_TRUE(lease);
+  ASSERT_TRUE(world.call("Txn", txn_of({put_op("leased", 1, string_or(lease->body, "lease"))})));
+  const auto before = world.call("Range", {{"prefix", ""}});
+  ASSERT_TRUE(world.store->quiesce());
+
+  auto successor = Store::open(world.options, world.log, std::move(ahead));
+
+  ASSERT_TRUE(successor) << successor.error().message;
+  world.store = std::move(*successor);
+  world.store->activate();
+  const auto after = world.call("Range", {{"prefix", ""}});
+  ASSERT_TRUE(before && after);
+  EXPECT_EQ(before->body, after->body);
+  EXPECT_TRUE(world.call("LeaseRevoke", {{"lease", string_or(lease->body, "lease")}}));
+  EXPECT_EQ(put(world, "new", 2), int_or(after->body, "revision") + 2) << "after the end of the lease's key";
+}
+
+TEST(StoreDurability, ASuccessorThatReadAheadMissesNoDeletionThatWasCompacted) {
+  StoreWorld world;
+  world.options.history_revisions = 10;
+  world.open();
+  put(world, "deleted", 1);
+  auto ahead = Store::read_ahead(world.options);
+  ASSERT_TRUE(world.call("Txn", txn_of({delete_op("deleted")})));
+  for (int i = 0; i < 100; ++i) put(world, "k", i);
+  ASSERT_TRUE(world.store->quiesce());
+
+  auto successor = Store::open(world.options, world.log, std::move(ahead));
+
+  ASSERT_TRUE(successor) << successor.error().message;
+  auto keys = (*successor)->call("Range", {{"prefix", ""}, {"count_only", true}}, Deadline::after(std::chrono::seconds(10)));
+  ASSERT_TRUE(keys);
+  EXPECT_EQ(int_or(keys->body, "count"), 1);
+}
+
+TEST(StoreDurability, ReadingAheadMakesNothing) {
+  StoreWorld world;
+
+  const auto ahead = Store::read_ahead(world.options);
+
+  EXPECT_FALSE(ahead.reader);
+  EXPECT_TRUE(std::filesystem::is_empty(world.folder.path()));
+}
+
 TEST(StoreDurability, EndsWatchesInOrderAtADrainAndTheSuccessorGoesOn) {
   StoreWorld world;
   world.open();

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <unordered_set>
@@ -87,9 +88,18 @@ Result<std::unique_ptr<SqliteJournal>> SqliteJournal::open(const JournalOptions&
   auto lock = lock_folder(options.folder);
   if (!lock) return lock.error();
   if (auto made = make_private_file(options.database_path()); !made) return made.error();
+  return open_database(options, std::move(*lock));
+}
+
+Result<std::unique_ptr<SqliteJournal>> SqliteJournal::open_beside(const JournalOptions& options) {
+  if (::access(options.database_path().c_str(), F_OK) != 0) return std::unique_ptr<SqliteJournal>();
+  return open_database(options, UniqueFd());
+}
+
+Result<std::unique_ptr<SqliteJournal>> SqliteJournal::open_database(const JournalOptions& options, UniqueFd lock) {
   auto database = Database::open(options.database_path(), Database::Mode::read_write, options.vfs);
   if (!database) return database.error();
-  std::unique_ptr<SqliteJournal> journal(new SqliteJournal(options, std::move(*lock), std::move(*database)));
+  std::unique_ptr<SqliteJournal> journal(new SqliteJournal(options, std::move(lock), std::move(*database)));
   if (auto prepared = journal->prepare(); !prepared) return prepared.error().context("open " + options.database_path());
   return journal;
 }
@@ -103,6 +113,7 @@ Result<void> SqliteJournal::prepare() {
     return set;
   auto existing = has_schema(database_);
   if (!existing) return existing.error();
+  if (!*existing && !lock_) return Error{Code::not_found, "the store is not made yet"};
   if (auto ready = *existing ? check_schema() : make_schema(); !ready) return ready;
   auto cipher = open_cipher(database_, options_.key_file);
   if (!cipher) return cipher.error();
@@ -152,22 +163,31 @@ Result<void> SqliteJournal::check_schema() {
 
 Result<JournalState> SqliteJournal::load() {
   JournalState state;
-  auto compact = meta("compact_revision");
-  if (!compact) return compact.error();
+  // One snapshot: another instance may be writing.
+  if (auto begun = database_.run("BEGIN"); !begun) return begun.error();
+  auto loaded = load_records(state);
+  if (loaded) loaded = load_rest(state);
+  if (auto ended = database_.run("COMMIT"); !ended) return ended.error();
+  if (!loaded) return loaded.error().context("load the store");
+  return state;
+}
+
+Result<void> SqliteJournal::take_over(JournalState& state) {
+  auto lock = lock_folder(options_.folder);
+  if (!lock) return lock.error();
+  lock_ = std::move(*lock);
   auto purged = meta("purged_revision");
   if (!purged) return purged.error();
-  state.compact_revision = *compact;
-  state.purged_revision = *purged;
-  if (auto loaded = load_records(state); !loaded) return loaded.error().context("load the store");
-
-  auto leases = Statement::prepare(database_, "SELECT id, ttl_ms FROM leases");
-  if (!leases) return leases.error();
-  while (true) {
-    auto row = leases->step();
-    if (!row) return row.error().context("load the leases");
-    if (*row == Statement::Step::done) return state;
-    state.leases.push_back({static_cast<LeaseId>(leases->integer(0)), leases->integer(1)});
+  // The record of a deletion since may be gone.
+  if (*purged > state.revision) {
+    auto whole = load();
+    if (!whole) return whole.error();
+    state = std::move(*whole);
+    return {};
   }
+  auto added = add_newer_records(state);
+  if (added) added = load_rest(state);
+  return added ? added : added.error().context("load what is new in the store");
 }
 
 // From the newest to the oldest: the first record of a key is its present, and the values of the others are not even
@@ -181,18 +201,60 @@ Result<void> SqliteJournal::load_records(JournalState& state) {
     auto step = rows->step();
     if (!step) return step.error();
     if (*step == Statement::Step::done) return {};
-    const auto id = rows->integer(0);
-    if (state.revision == 0) state.revision = id / kRecordsPerRevision;
+    if (state.newest_record == 0) state.newest_record = rows->integer(0);
     std::string key(rows->bytes(5));
     if (state.keys.find(key) != nullptr || deleted.contains(key)) continue;
-    if (rows->integer(1) == kDelete) {
+    if (rows->integer(1) == kDelete)
       deleted.insert(std::move(key));
-      continue;
-    }
-    auto value = cipher_->open(sealed_place(key, id), rows->bytes(6));
-    if (!value) return value.error().context("key " + key);
-    state.keys.put(key, Entry{std::make_shared<const std::string>(std::move(*value)), rows->integer(2),
-                              id / kRecordsPerRevision, rows->integer(3), static_cast<LeaseId>(rows->integer(4)), id});
+    else if (auto put = put_record(state.keys, *rows); !put)
+      return put;
+  }
+}
+
+Result<void> SqliteJournal::add_newer_records(JournalState& state) {
+  auto rows = Statement::prepare(database_,
+                                 "SELECT id, type, create_revision, version, lease, key, value FROM records "
+                                 "WHERE id > ? ORDER BY id");
+  if (!rows) return rows.error();
+  rows->bind(1, state.newest_record);
+  while (true) {
+    auto step = rows->step();
+    if (!step) return step.error();
+    if (*step == Statement::Step::done) return {};
+    state.newest_record = rows->integer(0);
+    if (rows->integer(1) == kDelete)
+      state.keys.erase(std::string(rows->bytes(5)));
+    else if (auto put = put_record(state.keys, *rows); !put)
+      return put;
+  }
+}
+
+Result<void> SqliteJournal::put_record(KeySpace& keys, const Statement& row) {
+  const auto id = row.integer(0);
+  const std::string key(row.bytes(5));
+  auto value = cipher_->open(sealed_place(key, id), row.bytes(6));
+  if (!value) return value.error().context("key " + key);
+  keys.put(key, Entry{std::make_shared<const std::string>(std::move(*value)), row.integer(2), id / kRecordsPerRevision,
+                      row.integer(3), static_cast<LeaseId>(row.integer(4)), id});
+  return {};
+}
+
+Result<void> SqliteJournal::load_rest(JournalState& state) {
+  state.revision = state.newest_record / kRecordsPerRevision;
+  auto compact = meta("compact_revision");
+  if (!compact) return compact.error();
+  auto purged = meta("purged_revision");
+  if (!purged) return purged.error();
+  state.compact_revision = *compact;
+  state.purged_revision = *purged;
+  state.leases.clear();
+  auto leases = Statement::prepare(database_, "SELECT id, ttl_ms FROM leases");
+  if (!leases) return leases.error();
+  while (true) {
+    auto row = leases->step();
+    if (!row) return row.error().context("load the leases");
+    if (*row == Statement::Step::done) return {};
+    state.leases.push_back({static_cast<LeaseId>(leases->integer(0)), leases->integer(1)});
   }
 }
 

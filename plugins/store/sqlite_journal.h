@@ -49,6 +49,7 @@ struct JournalState {
   Revision revision = 0;
   Revision compact_revision = 0;  // watches may begin here
   Revision purged_revision = 0;
+  std::int64_t newest_record = 0;
 };
 
 /// The one writer of a store. Holds a lock on the folder, so that two processes never write the same store.
@@ -57,9 +58,15 @@ class SqliteJournal {
  public:
   /// failed_precondition: in use by another process, the key is absent or another, or the file is of a newer version.
   static Result<std::unique_ptr<SqliteJournal>> open(const JournalOptions& options);
+  /// Opens a store that another instance may be writing, to load it ahead; only load() and take_over() may follow. Null
+  /// when there is none yet.
+  static Result<std::unique_ptr<SqliteJournal>> open_beside(const JournalOptions& options);
   ~SqliteJournal();
 
+  /// The state at one moment.
   Result<JournalState> load();
+  /// After open_beside(): takes the lock, and adds to what load() gave what was written since.
+  Result<void> take_over(JournalState& state);
   /// All or nothing, and on disk when it returns ok. After an error the journal can be used again.
   Result<void> commit(const JournalBatch& batch);
   /// Copies the WAL into the database, as far as readers allow.
@@ -80,7 +87,11 @@ class SqliteJournal {
   Result<void> prepare();
   Result<void> make_schema();
   Result<void> check_schema();
+  static Result<std::unique_ptr<SqliteJournal>> open_database(const JournalOptions& options, UniqueFd lock);
   Result<void> load_records(JournalState& state);
+  Result<void> add_newer_records(JournalState& state);
+  Result<void> load_rest(JournalState& state);
+  Result<void> put_record(KeySpace& keys, const Statement& row);
   Result<void> write(const JournalBatch& batch);
   Result<void> write_record(Revision revision, std::int64_t position, const Event& event);
   Result<std::int64_t> meta(std::string_view name);

@@ -26,35 +26,66 @@ Result<LeaseId> require_lease(const json::object& body) {
 
 }  // namespace
 
-Store::Store(StoreOptions options, std::unique_ptr<SqliteJournal> journal, JournalState loaded)
+Store::Store(StoreOptions options, ReadAhead loaded)
     : options_(std::move(options)),
-      journal_(std::move(journal)),
-      state_(std::move(loaded.keys), loaded.revision, loaded.compact_revision) {
+      journal_(std::move(loaded.journal)),
+      state_(std::move(loaded.state.keys), loaded.state.revision, loaded.state.compact_revision),
+      checkpointer_(std::move(loaded.checkpointer)) {
   const auto now = LeaseClock::now();
-  for (const auto& lease : loaded.leases) state_.leases.add(lease.id, std::chrono::milliseconds(lease.ttl_ms), now);
+  for (const auto& lease : loaded.state.leases)
+    state_.leases.add(lease.id, std::chrono::milliseconds(lease.ttl_ms), now);
 }
 
 Store::~Store() { stop(); }
 
-Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options, Log& log) {
-  auto journal = SqliteJournal::open(options.journal);
-  if (!journal) return journal.error();
+ReadAhead Store::read_ahead(const StoreOptions& options) {
+  ReadAhead ahead;
+  auto journal = SqliteJournal::open_beside(options.journal);
+  if (!journal || !*journal) return {};
+  ahead.journal = std::move(*journal);
+  auto state = ahead.journal->load();
+  if (!state) return {};
+  ahead.state = std::move(*state);
+  auto checkpointer = Checkpointer::start(options.journal);
+  if (!checkpointer) return {};
+  ahead.checkpointer = std::move(*checkpointer);
+  auto reader = HistoryReader::open(options.journal);
+  if (!reader) return {};
+  ahead.reader = std::move(*reader);
+  return ahead;
+}
+
+Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options, Log& log, ReadAhead ahead) {
+  if (ahead.reader) {
+    if (auto taken = ahead.journal->take_over(ahead.state); !taken) return taken.error();
+  } else {
+    auto journal = SqliteJournal::open(options.journal);
+    if (!journal) return journal.error();
+    ahead.journal = std::move(*journal);
+    auto state = ahead.journal->load();
+    if (!state) return state.error();
+    ahead.state = std::move(*state);
+  }
   remove_stale_snapshots(options.journal);
-  auto loaded = (*journal)->load();
-  if (!loaded) return loaded.error();
-  const auto purged = loaded->purged_revision;
-  std::unique_ptr<Store> store(new Store(options, std::move(*journal), std::move(*loaded)));
-  if (auto started = store->start(log, purged); !started) return started.error();
+  const auto purged = ahead.state.purged_revision;
+  auto reader = std::move(ahead.reader);
+  std::unique_ptr<Store> store(new Store(options, std::move(ahead)));
+  if (auto started = store->start(log, purged, std::move(reader)); !started) return started.error();
   return store;
 }
 
-Result<void> Store::start(Log& log, Revision purged_revision) {
-  auto checkpointer = Checkpointer::start(options_.journal);
-  if (!checkpointer) return checkpointer.error();
-  checkpointer_ = std::move(*checkpointer);
-  auto reader = HistoryReader::open(options_.journal);
-  if (!reader) return reader.error();
-  auto hub = WatchHub::start(state_, std::move(*reader));
+Result<void> Store::start(Log& log, Revision purged_revision, std::unique_ptr<HistoryReader> reader) {
+  if (!checkpointer_) {
+    auto checkpointer = Checkpointer::start(options_.journal);
+    if (!checkpointer) return checkpointer.error();
+    checkpointer_ = std::move(*checkpointer);
+  }
+  if (!reader) {
+    auto opened = HistoryReader::open(options_.journal);
+    if (!opened) return opened.error();
+    reader = std::move(*opened);
+  }
+  auto hub = WatchHub::start(state_, std::move(reader));
   if (!hub) return hub.error();
   hub_ = std::move(*hub);
   writer_ =

@@ -6,6 +6,7 @@
 #include "checkpointer.h"
 #include "flynn/sdk/call.h"
 #include "flynn/sdk/host.h"
+#include "history_reader.h"
 #include "transaction.h"
 #include "watch_hub.h"
 #include "writer.h"
@@ -17,11 +18,22 @@ struct StoreOptions {
   Revision history_revisions = kHistoryRevisionsDefault;
 };
 
+/// What a store can know before it may write. Empty: nothing was there, or it could not be read.
+struct ReadAhead {
+  std::unique_ptr<SqliteJournal> journal;
+  JournalState state;
+  std::unique_ptr<Checkpointer> checkpointer;
+  std::unique_ptr<HistoryReader> reader;
+};
+
 /// Lifecycle as in flynn/plugin.h, [control]; call is [any].
 class Store {
  public:
+  /// Loads while another instance writes: what is left for open() is what changed since, and the pause of a swap with
+  /// it, however large the store is. An error is open()'s to tell.
+  static ReadAhead read_ahead(const StoreOptions& options);
   /// Opens and loads. Leases do not expire before activate().
-  static Result<std::unique_ptr<Store>> open(const StoreOptions& options, Log& log);
+  static Result<std::unique_ptr<Store>> open(const StoreOptions& options, Log& log, ReadAhead ahead = {});
   ~Store();
 
   void activate();
@@ -36,8 +48,8 @@ class Store {
   Result<Reply> call(std::string_view method, const json::object& body, Deadline deadline);
 
  private:
-  Store(StoreOptions options, std::unique_ptr<SqliteJournal> journal, JournalState loaded);
-  Result<void> start(Log& log, Revision purged_revision);
+  Store(StoreOptions options, ReadAhead loaded);
+  Result<void> start(Log& log, Revision purged_revision, std::unique_ptr<HistoryReader> reader);
 
   Result<Reply> get(const json::object& body);
   Result<Reply> range(const json::object& body);

@@ -14,16 +14,17 @@ class StorePlugin : public flynn::Plugin {
     if (store_) return flynn::Error{flynn::Code::restart_required, "the store takes a new configuration by a swap"};
     options_.journal.key_file = flynn::string_or(config, "key_file");
     options_.history_revisions = flynn::int_or(config, "history_revisions", flynn::store::kHistoryRevisionsDefault);
-    return {};
-  }
-
-  Result<void> start() override {
     auto info = host().info();
     if (!info) return info.error();
     options_.journal.folder = info->data_dir;
     // Beside the store's folder, not in it: a copy of the folder alone tells nobody the values.
     if (options_.journal.key_file.empty()) options_.journal.key_file = info->data_dir + "/../store.key";
-    auto store = flynn::store::Store::open(options_, host());
+    ahead_ = flynn::store::Store::read_ahead(options_);
+    return {};
+  }
+
+  Result<void> start() override {
+    auto store = flynn::store::Store::open(options_, host(), std::move(ahead_));
     if (!store) return store.error().context("start the store");
     store_ = std::move(*store);
     return {};
@@ -53,6 +54,7 @@ class StorePlugin : public flynn::Plugin {
 
  private:
   flynn::store::StoreOptions options_;
+  flynn::store::ReadAhead ahead_;  // from configure to start
   std::unique_ptr<flynn::store::Store> store_;
 };
 

@@ -189,13 +189,12 @@ void Writer::committed(WriteBatch& batch) {
   batch.apply(Clock::now());
   if (batch.journal().purge) purged_revision_ = batch.journal().purge->second;
   retry_at_ = {};
-  bool recovered = false;
+  // Said before health() does: who waits for health finds it in the log.
+  if (!health()) log_.info("store_writes_again");
   {
     const std::lock_guard lock(mutex_);
-    recovered = failure_.has_value();
     failure_.reset();
   }
-  if (recovered) log_.info("store_writes_again");
   if (!batch.journal().revisions.empty()) options_.on_commit();
   options_.on_wal_pages(journal_.wal_pages());
 }

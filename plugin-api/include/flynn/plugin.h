@@ -129,7 +129,8 @@ typedef struct flynn_instance_vt {
   uint32_t struct_size;
   uint32_t reserved;
   /* Borrowed JSON object, already validated against the manifest's schema, defaults filled in. May be called again
-   * on a started instance with a new document: apply it, or answer FLYNN_E_RESTART_REQUIRED and change nothing. */
+   * on a started instance with a new document: apply it, or answer FLYNN_E_RESTART_REQUIRED and change nothing.
+   * Before start it is the place to read ahead: in an exclusive swap the old instance still serves then, and nobody waits. */
   flynn_status (*configure)(void* self, flynn_bytes config_json, flynn_error*);
   /* State of the version that is being replaced, as its export_state gave it. */
   flynn_status (*import_state)(void* self, flynn_bytes state_json, const int* fds, uint32_t fd_count, flynn_error*);
