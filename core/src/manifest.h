@@ -39,9 +39,9 @@ struct Manifest {
   std::string name, version, description;
   std::uint32_t abi_major = 0, abi_minor = 0;
   std::vector<InterfaceId> provides, requires_, optional;
-  std::vector<std::string> listeners;  ///< of the capabilities "listen:NAME"
+  std::vector<std::string> listeners;     ///< of the capabilities "listen:NAME"
   std::vector<std::string> capabilities;  ///< as they stand in the manifest
-  bool operates = false;               ///< capability "operate": may change the plugins of the node by flynn.node/1
+  bool operates = false;                  ///< capability "operate": may change the plugins of the node by flynn.node/1
   SwapMode swap = SwapMode::overlap;
   std::string config_schema;  ///< JSON Schema, "{}" when absent
 

@@ -65,7 +65,7 @@ class Scheduler {
   // Held from reading the state to the end of the commit: one committer, so what it saw free is free.
   std::mutex commit_mutex_;
   std::int64_t last_commit_ = 0;
-  bool behind_ = true;  // nobody has told us of the last commit before ours; commit_mutex_
+  bool behind_ = true;                            // nobody has told us of the last commit before ours; commit_mutex_
   bool activated_ = false, handed_over_ = false;  // [control]
   std::mutex change_mutex_;
   std::condition_variable changed_;

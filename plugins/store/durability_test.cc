@@ -202,7 +202,8 @@ TEST(StoreDurability, ASuccessorThatReadAheadMissesNoDeletionThatWasCompacted) {
   auto successor = Store::open(world.options, world.log, std::move(ahead));
 
   ASSERT_TRUE(successor) << successor.error().message;
-  auto keys = (*successor)->call("Range", {{"prefix", ""}, {"count_only", true}}, Deadline::after(std::chrono::seconds(10)));
+  auto keys =
+      (*successor)->call("Range", {{"prefix", ""}, {"count_only", true}}, Deadline::after(std::chrono::seconds(10)));
   ASSERT_TRUE(keys);
   EXPECT_EQ(int_or(keys->body, "count"), 1);
 }
