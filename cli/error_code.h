@@ -63,10 +63,11 @@ enum class ErrorCode {
   kNoGitRepository,
   kJobNotFound,
   kControllerFailed,
+  kNotAllowed,
 };
 
 /// The names of all codes after kUnknown, in the order of the enumeration.
-inline constexpr std::array<std::string_view, 55> kErrorCodeNames{
+inline constexpr std::array<std::string_view, 56> kErrorCodeNames{
     "failed",
     "usage",
     "invalid-name",
@@ -122,6 +123,7 @@ inline constexpr std::array<std::string_view, 55> kErrorCodeNames{
     "no-git-repository",
     "job-not-found",
     "controller-failed",
+    "not-allowed",
 };
 
 constexpr std::string_view name_of(ErrorCode code) {

@@ -30,6 +30,7 @@ struct Refusal {
 ErrorCode code_of(std::string_view theirs) {
   if (theirs == "object_exists") return ErrorCode::kNameTaken;
   if (theirs == "validation_error" || theirs == "syntax_error") return ErrorCode::kValidation;
+  if (theirs == "forbidden") return ErrorCode::kNotAllowed;
   if (theirs == "unknown_error") return ErrorCode::kControllerFailed;
   if (theirs == "service_unavailable") return ErrorCode::kControllerFailed;
   return ErrorCode::kUnknown;
@@ -49,7 +50,10 @@ Refusal refusal_of(int status, const std::string& content_type, const std::strin
   if (document && document->is_object()) {
     const json::object& object = document->get_object();
     const std::string code = text_of(object, "code");
-    const Failure kind = status == 409 ? Failure::kConflict : status == 404 ? Failure::kNotFound : Failure::kOther;
+    const Failure kind = status == 409   ? Failure::kConflict
+                         : status == 404 ? Failure::kNotFound
+                         : status == 403 ? Failure::kUnauthorized
+                                         : Failure::kOther;
     if (!code.empty()) {
       return {{code + ": " + text_of(object, "message"), "", kind, code_of(code)}, flag_of(object, "retry")};
     }

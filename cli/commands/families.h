@@ -20,6 +20,7 @@ CommandList deployment_commands();
 CommandList resource_commands();
 CommandList postgres_commands();
 CommandList key_commands();
+CommandList access_commands();
 CommandList remote_commands();
 CommandList plugin_commands();
 CommandList plugin_audit_commands();

@@ -1,13 +1,11 @@
 #include "api.h"
 
+#include "access_check.h"
 #include "auth.h"
+#include "hidden_secrets.h"
 
 namespace flynn::controller {
 namespace {
-
-bool is(const HttpRequest& request, std::string_view only_segment) {
-  return request.method == "GET" && request.segments.size() == 1 && request.segments[0] == only_segment;
-}
 
 void allow_origin(const HttpRequest& request, HttpResponse& response) {
   if (request.origin.empty()) return;
@@ -26,44 +24,49 @@ HttpResponse preflight(const HttpRequest& request) {
 
 }  // namespace
 
-Api::Api(Context& context) : context_(context) {
-  add_status_routes(table_);
-  add_app_routes(table_);
-  add_release_routes(table_);
-  add_artifact_routes(table_);
-  add_formation_routes(table_);
-  add_scale_routes(table_);
-  add_deployment_routes(table_);
-  add_job_routes(table_);
-  add_http_routes(table_);
-  add_provider_routes(table_);
-  add_resource_routes(table_);
-  add_event_routes(table_);
-  add_log_routes(table_);
-  add_key_routes(table_);
-  add_volume_routes(table_);
-  add_job_access_routes(table_);
-  add_maintenance_routes(table_);
-  add_explain_routes(table_);
-}
+Api::Api(Context& context) : context_(context), table_(api_routes()) {}
 
 HttpResponse Api::handle(const HttpRequest& request) {
   if (request.method == "OPTIONS") return preflight(request);
-  // A password that is sent must be right even here: it is how a client learns that its key is wrong.
-  bool open = is(request, "ping") || (is(request, "ca-cert") && !has_password(request.authorization));
-  HttpResponse response = open || is_authorized(request.authorization, context_.settings.auth_keys)
-                              ? dispatch(request)
-                              : error_answer(unauthorized());
+  HttpResponse response = handle_with_key(request);
   allow_origin(request, response);
+  return response;
+}
+
+HttpResponse Api::handle_with_key(const HttpRequest& request) {
+  Params params;
+  const Route* route = table_.find(request, params);
+  // A password that is sent must be right even here: it is how a client learns that its key is wrong.
+  const bool with_password = !password_of(request.authorization).empty();
+  if (route != nullptr && route->access == Access::open && (route->pattern == "/ping" || !with_password))
+    return answer(*route, request, params);
+  auto who = identify(context_.store, context_.root_keys, request.authorization);
+  if (!who) return error_answer(who.error());
+  if (!*who) return error_answer(unauthorized());
+  HttpResponse response = answer_for(**who, route, request, params);
+  note_use(**who, request, response.status);
+  return response;
+}
+
+HttpResponse Api::answer_for(const Identity& who, const Route* route, const HttpRequest& request,
+                             const Params& params) {
+  if (route == nullptr) return error_answer(not_found("path"));
+  if (Verdict bad = check_access(context_, who, *route, request, params)) return error_answer(*bad);
+  HttpResponse response = answer(*route, request, params);
+  if (route->access == Access::list_apps) keep_visible_apps(who, response);
+  if (who.read_only) hide_secrets(response);
   return response;
 }
 
 HttpResponse Api::dispatch(const HttpRequest& request) {
   Params params;
-  Handler handler = table_.find(request, params);
-  if (handler == nullptr) return error_answer(not_found("path"));
+  const Route* route = table_.find(request, params);
+  return route == nullptr ? error_answer(not_found("path")) : answer(*route, request, params);
+}
+
+HttpResponse Api::answer(const Route& route, const HttpRequest& request, const Params& params) {
   try {
-    auto answer = handler(context_, request, params);
+    auto answer = route.handler(context_, request, params);
     if (answer) return std::move(*answer);
     if (answer.error().status >= 500) {
       context_.log.warn("request_failed", {{"method", request.method}, {"error", answer.error().message}});
@@ -74,6 +77,14 @@ HttpResponse Api::dispatch(const HttpRequest& request) {
     context_.log.error("request_threw", {{"method", request.method}, {"error", e.what()}});
     return error_answer(unknown_error(e.what()));
   }
+}
+
+/// The path without its query, which may hold what nobody should read later.
+void Api::note_use(const Identity& who, const HttpRequest& request, int status) {
+  std::string path;
+  for (const std::string& segment : request.segments) path += "/" + segment;
+  if (auto noted = context_.audit.append(access_line(who, request.method, path, status)); !noted)
+    context_.log.error("access_not_logged", {{"key", who.id}, {"error", noted.error().message}});
 }
 
 }  // namespace flynn::controller

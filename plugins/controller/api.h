@@ -11,14 +11,19 @@ class Api {
  public:
   explicit Api(Context& context);
 
-  /// Of a connection: checks the credentials first.
+  /// Of a connection: checks the key and what it may do, and notes its use in the access log.
   HttpResponse handle(const HttpRequest& request);
   /// Of a caller that is an administrator already.
   HttpResponse dispatch(const HttpRequest& request);
 
  private:
+  HttpResponse handle_with_key(const HttpRequest& request);
+  HttpResponse answer_for(const Identity& who, const Route* route, const HttpRequest& request, const Params& params);
+  HttpResponse answer(const Route& route, const HttpRequest& request, const Params& params);
+  void note_use(const Identity& who, const HttpRequest& request, int status);
+
   Context& context_;
-  RouterTable table_;
+  const RouterTable table_;
 };
 
 }  // namespace flynn::controller

@@ -28,7 +28,8 @@ Digest digest_of(std::string_view text) {
   return out;
 }
 
-/// What follows the first ":" of the decoded credentials; the user name is of no account.
+}  // namespace
+
 std::string password_of(std::string_view authorization) {
   constexpr std::string_view kScheme = "Basic ";
   if (!authorization.starts_with(kScheme)) return {};
@@ -44,12 +45,7 @@ std::string password_of(std::string_view authorization) {
   return colon == std::string::npos ? std::string() : decoded.substr(colon + 1);
 }
 
-}  // namespace
-
-bool has_password(std::string_view authorization) { return !password_of(authorization).empty(); }
-
-bool is_authorized(std::string_view authorization, const std::vector<std::string>& keys) {
-  std::string password = password_of(authorization);
+bool matches_any(std::string_view password, const std::vector<std::string>& keys) {
   if (password.empty()) return false;
   Digest given = digest_of(password);
   int matches = 0;
@@ -63,7 +59,11 @@ bool is_authorized(std::string_view authorization, const std::vector<std::string
 Result<std::string> read_or_make_key(const std::string& path) {
   std::string key;
   if (std::ifstream file(path); file && std::getline(file, key) && !key.empty()) return key;
-  key = random_hex(kKeyBytes);
+  return write_new_key(path);
+}
+
+Result<std::string> write_new_key(const std::string& path) {
+  std::string key = random_hex(kKeyBytes);
   std::string temporary = path + ".new";
   ::unlink(temporary.c_str());
   UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));

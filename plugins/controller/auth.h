@@ -9,12 +9,14 @@
 
 namespace flynn::controller {
 
+/// What follows the first ":" of Basic credentials; the user name is of no account. Empty when there is none.
+std::string password_of(std::string_view authorization);
 /// Compares with every key in a time that does not depend on where they differ.
-bool is_authorized(std::string_view authorization, const std::vector<std::string>& keys);
-/// Whether a password was sent at all.
-bool has_password(std::string_view authorization);
+bool matches_any(std::string_view password, const std::vector<std::string>& keys);
 
 /// The key in `path`; made at random and written with mode 0600 when there is none.
 Result<std::string> read_or_make_key(const std::string& path);
+/// A new key in place of the one in `path`, which stays when the new one can't be written.
+Result<std::string> write_new_key(const std::string& path);
 
 }  // namespace flynn::controller

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "access_audit.h"
+#include "access_keys.h"
 #include "answer.h"
 #include "event_hub.h"
 #include "flynn/sdk/host.h"
@@ -21,6 +23,7 @@ struct Settings {
   std::string slot = "controller";
   std::string data_dir;
   std::vector<std::string> auth_keys;  // secret
+  std::string auth_key_file;           // where the one key came from; empty: the configuration
   std::string stacks_file, layers_dir, ca_cert_file;
   std::string advertise;  // "address:port" that discovery and the router reach
   std::int64_t events_max = 100'000;
@@ -33,14 +36,21 @@ struct Context {
         log(log_in),
         settings(std::move(settings_in)),
         store(door, settings.events_max),
-        hub(std::move(wake_streams)) {}
+        audit({settings.data_dir + "/access-log"}),
+        hub(wake_streams),
+        lists(std::move(wake_streams)) {
+    root_keys.set(settings.auth_keys, settings.auth_key_file);
+  }
 
   Door& door;
   Log& log;
   Settings settings;
   Store store;
+  RootKeys root_keys;
+  AccessAudit audit;
   JobCache jobs;
   EventHub hub;
+  EventHub lists;  // the items of lists that are watched (list_stream.h)
   /// Runs `task` later, in order, off the request's thread. Set before the first request.
   std::function<void(std::string what, std::function<void()> task)> later;
   /// A deployment of a system app was written. Set before the first request.

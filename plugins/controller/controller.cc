@@ -2,6 +2,7 @@
 
 #include "apps.h"
 #include "bootstrap.h"
+#include "list_stream.h"
 
 namespace flynn::controller {
 namespace {
@@ -25,7 +26,8 @@ Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions 
       api_(context_),
       listener_(
           named(std::move(listener)), [this](HttpRequest& request) { return api_.handle(request); }, pump_),
-      follower_(door, log, context_.hub),
+      events_(door, log, "events/", [this](const StoreEvent& event) { publish_event(context_, event); }),
+      formations_(door, log, "formations/", [this](const StoreEvent& event) { publish_formation(context_, event); }),
       jobs_mirror_(door, log, "jobs/status/",
                    {[this](const RangeResult& all) { context_.jobs.replace(all.kvs); },
                     [this](std::int64_t, const std::vector<StoreEvent>& events) { context_.jobs.apply(events); }}),
@@ -43,7 +45,8 @@ Controller::~Controller() { stop(); }
 Result<void> Controller::start() {
   std::string problem = pump_.start();
   if (!problem.empty()) return Error{Code::internal, problem};
-  follower_.start();
+  events_.start("ctl-events");
+  formations_.start("ctl-forms");
   jobs_mirror_.start("ctl-jobs");
   return {};
 }
@@ -77,7 +80,8 @@ void Controller::stop() {
   quiesce();
   listener_.stop();
   pump_.stop();
-  follower_.stop();
+  events_.stop();
+  formations_.stop();
   jobs_mirror_.stop();
 }
 

@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "api.h"
-#include "event_follower.h"
 #include "reconciler.h"
+#include "store_follower.h"
 #include "system_app_mirror.h"
 #include "task_queue.h"
 #include "wire.h"
@@ -40,7 +40,7 @@ class Controller {
   StreamPump pump_;
   Api api_;
   HttpListener listener_;
-  EventFollower follower_;
+  StoreFollower events_, formations_;
   StoreMirror jobs_mirror_;
   TaskQueue tasks_;
   Reconciler reconciler_;

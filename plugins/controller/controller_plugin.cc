@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "access_check.h"
 #include "auth.h"
 #include "controller.h"
 #include "flynn/sdk/plugin.h"
@@ -33,9 +34,7 @@ class ControllerPlugin : public Plugin {
     on("flynn.controller/1", "Request", [this](Call& call) { return request(call); });
     on("flynn.controller/1", "Authorize", [this](Call& call) -> Result<Reply> {
       if (controller_ == nullptr) return Error{Code::unavailable, "the controller has not started"};
-      const bool allowed =
-          is_authorized(text_of(call.body, "authorization"), controller_->context().settings.auth_keys);
-      return Reply{{{"allowed", allowed}}};
+      return authorize(call);
     });
     on("flynn.controller/1", "Status", [this](Call&) -> Result<Reply> {
       if (controller_ == nullptr) return Error{Code::unavailable, "the controller has not started"};
@@ -68,6 +67,7 @@ class ControllerPlugin : public Plugin {
       auto key = read_or_make_key(info->data_dir + "/auth_key");
       if (!key) return key.error().context("the key of the API");
       settings_.auth_keys.push_back(std::move(*key));
+      settings_.auth_key_file = info->data_dir + "/auth_key";
     }
     auto listening = host().listener("controller.api");
     if (!listening) return listening.error().context("controller.api");
@@ -103,6 +103,20 @@ class ControllerPlugin : public Plugin {
   }
 
  private:
+  Result<Reply> authorize(const Call& call) {
+    Context& context = controller_->context();
+    auto who = identify(context.store, context.root_keys, text_of(call.body, "authorization"));
+    if (!who) return Error{Code::unavailable, who.error().message};
+    const std::string app = text_of(call.body, "app");
+    const bool allowed = *who && may_change_app(context, **who, app);
+    if (*who) {
+      auto line = access_line(**who, "PUSH", "/apps/" + app, allowed ? 200 : 403);
+      if (auto noted = context.audit.append(std::move(line)); !noted)
+        host().error("access_not_logged", {{"key", (*who)->id}, {"error", noted.error().message}});
+    }
+    return Reply{{{"allowed", allowed}}};
+  }
+
   Result<Reply> request(Call& call) {
     if (controller_ == nullptr) return Error{Code::unavailable, "the controller has not started"};
     HttpRequest request;

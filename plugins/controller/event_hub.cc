@@ -42,7 +42,16 @@ std::shared_ptr<EventSubscription> EventHub::subscribe(EventFilter filter, std::
 }
 
 void EventHub::publish(const json::object& event) {
-  std::int64_t id = number_of(event, "id");
+  if (anybody()) publish_as(number_of(event, "id"), event, public_form(event));
+}
+
+bool EventHub::anybody() {
+  std::lock_guard lock(mutex_);
+  std::erase_if(subscriptions_, [](const auto& weak) { return weak.expired(); });
+  return !subscriptions_.empty();
+}
+
+void EventHub::publish_as(std::int64_t id, const json::object& matched, const json::object& shown) {
   std::vector<std::shared_ptr<EventSubscription>> alive;
   {
     std::lock_guard lock(mutex_);
@@ -52,8 +61,8 @@ void EventHub::publish(const json::object& event) {
     }
   }
   if (alive.empty()) return;
-  auto bytes = std::make_shared<const std::string>(sse_data(json::serialize(public_form(event))));
-  for (const auto& subscription : alive) subscription->offer(id, event, bytes);
+  auto bytes = std::make_shared<const std::string>(sse_data(json::serialize(shown)));
+  for (const auto& subscription : alive) subscription->offer(id, matched, bytes);
   wake_();
 }
 

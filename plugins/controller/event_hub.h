@@ -45,6 +45,9 @@ class EventHub {
 
   std::shared_ptr<EventSubscription> subscribe(EventFilter filter, std::int64_t after_id);
   void publish(const boost::json::object& event);
+  /// `shown` goes to those whose filter matches `matched`; `id` must rise among those that a filter lets pass.
+  void publish_as(std::int64_t id, const boost::json::object& matched, const boost::json::object& shown);
+  bool anybody();
 
  private:
   const std::function<void()> wake_;

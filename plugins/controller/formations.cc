@@ -1,5 +1,6 @@
 #include "formations.h"
 
+#include "list_stream.h"
 #include "system_apps.h"
 #include "validation.h"
 
@@ -69,26 +70,62 @@ Outcome<HttpResponse> list_formations(Context& context, const HttpRequest&, cons
   return json_answer(out);
 }
 
-Outcome<HttpResponse> list_active(Context& context, const HttpRequest& request, const Params&) {
-  if (!request.query_flag("active")) return validation("", "list formations with ?active=true");
+bool is_active(const json::object& formation) {
+  const json::object processes = object_of(formation, "processes");
+  for (const auto& entry : processes) {
+    if (number_of(processes, entry.key()) > 0) return true;
+  }
+  return false;
+}
+
+Outcome<json::array> all_expanded(Context& context, bool only_active) {
   auto formations = context.store.newest_first("formations/");
   if (!formations) return formations.error();
   json::array out;
   for (const Kv& kv : *formations) {
-    bool active = false;
-    for (const auto& entry : object_of(kv.value, "processes"))
-      active = active || number_of(object_of(kv.value, "processes"), entry.key()) > 0;
-    if (!active) continue;
+    if (only_active && !is_active(kv.value)) continue;
     auto place = find_formation(context, text_of(kv.value, "app_id"), text_of(kv.value, "release_id"));
     if (!place || !place->formation) continue;  // gone since the list was read
     auto one = expanded(context, *place);
     if (!one) return one.error();
     out.push_back(std::move(*one));
   }
-  return json_answer(out);
+  return out;
+}
+
+Outcome<HttpResponse> list_all(Context& context, const HttpRequest& request, const Params&) {
+  if (wants_stream(request))
+    return list_and_watch(context, request, "formations", [&] { return all_expanded(context, false); });
+  if (!request.query_flag("active")) return validation("", "list formations with ?active=true, or watch them");
+  auto active = all_expanded(context, true);
+  if (!active) return active.error();
+  return json_answer(*active);
 }
 
 }  // namespace
+
+void publish_formation(Context& context, const StoreEvent& event) {
+  if (!context.lists.anybody()) return;
+  const std::string& key = event.kv.key;
+  const std::size_t slash = key.rfind('/');
+  const std::string app = key.substr(sizeof "formations/" - 1, slash - (sizeof "formations/" - 1));
+  const std::string release = key.substr(slash + 1);
+  json::object shown{{"app", json::object{{"id", app}}},
+                     {"release", json::object{{"id", release}}},
+                     {"processes", json::object{}},
+                     {"deleted", true}};
+  if (event.kind == EventKind::put) {
+    auto place = find_formation(context, app, release);
+    if (!place || !place->formation) return;  // its deletion comes next
+    auto one = expanded(context, *place);
+    if (!one) {
+      context.log.warn("formation_not_told", {{"app", app}, {"error", one.error().message}});
+      return;
+    }
+    shown = std::move(*one);
+  }
+  publish_item(context, "formations", event.kv.mod_revision, shown);
+}
 
 json::object formation_of(const json::object& stored) {
   return {{"app", text_of(stored, "app_id")},
@@ -147,7 +184,7 @@ void add_formation_routes(RouterTable& table) {
   table.add("PUT", "/apps/:a/formations/:r", put_formation);
   table.add("DELETE", "/apps/:a/formations/:r", delete_formation);
   table.add("GET", "/apps/:a/formations", list_formations);
-  table.add("GET", "/formations", list_active);
+  table.add("GET", "/formations", list_all);
 }
 
 }  // namespace flynn::controller

@@ -53,6 +53,11 @@ Outcome<HttpResponse> get_job(Context& context, const HttpRequest&, const Params
   return json_answer(job_of_status(*status));
 }
 
+/// The original's scheduler reported jobs by this. Here the host that runs one knows it: the answer is what it says.
+Outcome<HttpResponse> put_job(Context& context, const HttpRequest& request, const Params& params) {
+  return get_job(context, request, params);
+}
+
 Outcome<HttpResponse> kill_job(Context& context, const HttpRequest&, const Params& params) {
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
@@ -172,6 +177,7 @@ void add_job_routes(RouterTable& table) {
   table.add("POST", "/apps/:a/jobs", run_job);
   table.add("GET", "/apps/:a/jobs", list_jobs);
   table.add("GET", "/apps/:a/jobs/:j", get_job);
+  table.add("PUT", "/apps/:a/jobs/:j", put_job);
   table.add("DELETE", "/apps/:a/jobs/:j", kill_job);
   table.add("GET", "/active-jobs", list_active_jobs);
 }

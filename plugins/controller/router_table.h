@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "access_rules.h"
 #include "api_error.h"
 #include "wire.h"
 
@@ -16,20 +17,29 @@ struct Context;
 using Params = std::vector<std::string>;
 using Handler = Outcome<HttpResponse> (*)(Context&, const HttpRequest&, const Params&);
 
+struct Route {
+  std::string method, pattern;
+  std::vector<std::string> segments;  // of the pattern
+  Access access;                      // what a key must be allowed: its row in access_rules.cc
+  Handler handler;
+
+  /// The segment that the pattern captures as `name` (":r"); null when it has none of that name.
+  const std::string* param(std::string_view name, const Params& params) const;
+};
+
 class RouterTable {
  public:
   void add(std::string method, const std::string& pattern, Handler handler);
   /// Null when nothing fits; `params` are the captured segments in order. The first that was added wins.
-  Handler find(const HttpRequest& request, Params& params) const;
+  const Route* find(const HttpRequest& request, Params& params) const;
+  const std::vector<Route>& routes() const { return routes_; }
 
  private:
-  struct Entry {
-    std::string method;
-    std::vector<std::string> segments;
-    Handler handler;
-  };
-  std::vector<Entry> entries_;
+  std::vector<Route> routes_;
 };
+
+/// Every route of the API.
+RouterTable api_routes();
 
 void add_app_routes(RouterTable& table);
 void add_release_routes(RouterTable& table);
@@ -49,5 +59,7 @@ void add_job_access_routes(RouterTable& table);
 void add_maintenance_routes(RouterTable& table);
 void add_explain_routes(RouterTable& table);
 void add_status_routes(RouterTable& table);
+void add_sink_routes(RouterTable& table);
+void add_access_key_routes(RouterTable& table);
 
 }  // namespace flynn::controller

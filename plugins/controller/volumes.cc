@@ -1,5 +1,6 @@
 /// Volumes as the host knows them.
 #include "context.h"
+#include "list_stream.h"
 
 namespace flynn::controller {
 namespace {
@@ -24,7 +25,9 @@ Outcome<json::array> volumes_of(Context& context, const std::string& app_id) {
   return out;
 }
 
-Outcome<HttpResponse> list_volumes(Context& context, const HttpRequest&, const Params&) {
+Outcome<HttpResponse> list_volumes(Context& context, const HttpRequest& request, const Params&) {
+  if (wants_stream(request))
+    return list_and_watch(context, request, "volumes", [&] { return volumes_of(context, ""); });
   auto volumes = volumes_of(context, "");
   if (!volumes) return volumes.error();
   return json_answer(*volumes);
@@ -55,6 +58,16 @@ Outcome<HttpResponse> get_volume(Context& context, const HttpRequest&, const Par
   return json_answer(*volume);
 }
 
+/// The original's scheduler reported volumes by this. Here the host that has one knows it: the answer is what it says.
+Outcome<HttpResponse> put_volume(Context& context, const HttpRequest&, const Params& params) {
+  auto volumes = volumes_of(context, "");
+  if (!volumes) return volumes.error();
+  for (const json::value& volume : *volumes) {
+    if (text_of(volume.get_object(), "id") == params[0]) return json_answer(volume);
+  }
+  return not_found("volume " + params[0]);
+}
+
 Outcome<HttpResponse> decommission(Context& context, const HttpRequest&, const Params& params) {
   auto volume = find_volume(context, params);
   if (!volume) return volume.error();
@@ -77,6 +90,7 @@ void add_volume_routes(RouterTable& table) {
   table.add("GET", "/apps/:a/volumes", list_app_volumes);
   table.add("GET", "/apps/:a/volumes/:v", get_volume);
   table.add("PUT", "/apps/:a/volumes/:v/decommission", decommission);
+  table.add("PUT", "/volumes/:v", put_volume);
 }
 
 }  // namespace flynn::controller

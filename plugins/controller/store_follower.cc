@@ -1,4 +1,4 @@
-#include "event_follower.h"
+#include "store_follower.h"
 
 #include "document.h"
 
@@ -9,12 +9,12 @@ constexpr int kReopenMs = 200;
 
 }  // namespace
 
-void EventFollower::start() {
+void StoreFollower::start(const char* thread_name) {
   if (worker_.running()) return;
-  worker_.start("ctl-events", [this](const StopSignal& stop) { run(stop); });
+  worker_.start(thread_name, [this](const StopSignal& stop) { run(stop); });
 }
 
-void EventFollower::run(const StopSignal& stop) {
+void StoreFollower::run(const StopSignal& stop) {
   std::int64_t next = 0;
   while (!stop.asked()) {
     follow(stop, next);
@@ -22,14 +22,14 @@ void EventFollower::run(const StopSignal& stop) {
   }
 }
 
-void EventFollower::follow(const StopSignal& stop, std::int64_t& next) {
-  json::object ask{{"prefix", "events/"}};
+void StoreFollower::follow(const StopSignal& stop, std::int64_t& next) {
+  json::object ask{{"prefix", prefix_}};
   if (next > 0) ask["revision"] = next;
   auto reply = door_.call("flynn.store/1", "Watch", ask, std::chrono::milliseconds(5000));
   if (!reply) {
     // History was compacted under us: what was missed can't be told any more, the streams go on with what comes.
     if (reply.error().code == Code::out_of_range) next = 0;
-    log_.debug("event_watch_not_opened", {{"error", reply.error().message}});
+    log_.debug("watch_not_opened", {{"prefix", prefix_}, {"error", reply.error().message}});
     return;
   }
   if (reply->fds.empty()) return;
@@ -46,9 +46,7 @@ void EventFollower::follow(const StopSignal& stop, std::int64_t& next) {
     }
     auto events = parse_watch_events(*line);
     if (!events) continue;
-    for (const StoreEvent& event : *events) {
-      if (event.kind == EventKind::put && event.kv.value.is_object()) hub_.publish(event.kv.value.get_object());
-    }
+    for (const StoreEvent& event : *events) on_change_(event);
     next = std::max(next, number_of(*line, "revision") + 1);
   }
 }

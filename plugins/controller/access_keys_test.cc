@@ -1,0 +1,159 @@
+// What keys of one app, keys that read and rotated keys may and may not, and what is noted of them.
+#include "access_fixture_test.h"
+#include "auth.h"
+
+namespace flynn::controller {
+namespace {
+
+class AccessKeys : public AccessTest {
+ protected:
+  AccessKeys() {
+    object("POST", "/apps", R"({"name":"shop"})");
+    object("POST", "/apps", R"({"name":"bank"})");
+    key_ = key("ci", R"(,"app":"shop")");
+    foreign_artifact_ = artifact();
+    foreign_release_ = release("bank", foreign_artifact_);
+  }
+  std::string key_, foreign_artifact_, foreign_release_;
+};
+
+TEST_F(AccessKeys, OfOneAppTakeNothingOfAnother) {
+  const std::string by_id = R"({"id":")" + foreign_release_ + R"("})";
+  EXPECT_EQ(ask(key_, "POST", "/apps/shop/deploy", by_id).status, 403);
+  EXPECT_EQ(ask(key_, "PUT", "/apps/shop/release", by_id).status, 403);
+  EXPECT_EQ(ask(key_, "GET", "/releases/" + foreign_release_).status, 403);
+  EXPECT_EQ(ask(key_, "GET", "/apps/shop/formations/" + foreign_release_ + "?expand=true").status, 403);
+  EXPECT_EQ(ask(key_, "PUT", "/apps/shop/scale/" + foreign_release_, R"({"new_processes":{"web":1}})").status, 403);
+  EXPECT_EQ(ask(key_, "POST", "/apps/shop/jobs", R"({"release":")" + foreign_release_ + R"("})").status, 403);
+  const std::string image = R"("artifacts":[")" + foreign_artifact_ + R"("])";
+  EXPECT_EQ(ask(key_, "POST", "/releases", R"({"app_id":"shop",)" + image + "}").status, 403);
+  EXPECT_EQ(ask(key_, "POST", "/releases", R"({"app_id":"shop","artifact":")" + foreign_artifact_ + R"("})").status,
+            403);
+  const std::string own = release("shop", artifact());
+  EXPECT_EQ(ask(key_, "POST", "/apps/shop/jobs", R"({"release":")" + own + R"(",)" + image + "}").status, 403);
+  EXPECT_EQ(ask(key_, "POST", "/apps/shop/deploy", R"({"id":")" + own + R"("})").status, 200);
+}
+
+TEST_F(AccessKeys, OfOneAppTakeNoNameOfTheCluster) {
+  auto route = [&](const std::string& domain, const std::string& service) {
+    const auto answer =
+        ask(key_, "POST", "/apps/shop/routes",
+            R"({"type":"http","domain":")" + domain + R"(","drain_backends":true,"service":")" + service + R"("})");
+    EXPECT_NE(answer.status, 400) << answer.body;
+    return answer.status;
+  };
+  EXPECT_EQ(route("*.flynn.localhost", "shop-web"), 403);
+  EXPECT_EQ(route("Controller.Flynn.localhost", "shop-web"), 403);
+  EXPECT_EQ(route("flynn.localhost", "shop-web"), 403);
+  EXPECT_EQ(route("shop.example.com", "bank-web"), 403);
+  EXPECT_EQ(route("shop.example.com", "controller"), 403);
+  EXPECT_EQ(route("shop.example.com", "shop-web"), 200);
+  EXPECT_EQ(route("beta.shop.flynn.localhost", "shop-web"), 200);
+}
+
+TEST_F(AccessKeys, OfOneAppSeeOneApp) {
+  const auto apps = parse_json(ask(key_, "GET", "/apps").body);
+  ASSERT_TRUE(apps.ok());
+  ASSERT_EQ(apps->as_array().size(), 1U);
+  EXPECT_EQ(text_of(apps->as_array()[0].as_object(), "name"), "shop");
+  auto may_push = [&](const std::string& app) {
+    auto who = identify(context_.store, context_.root_keys, "Basic " + base64(":" + key_));
+    return who && *who && may_change_app(context_, **who, app);
+  };
+  EXPECT_TRUE(may_push("shop"));
+  EXPECT_FALSE(may_push("bank"));
+  EXPECT_FALSE(may_push(""));
+}
+
+TEST_F(AccessKeys, ThatOnlyReadSeeNoSecret) {
+  const std::string reader = key("auditor", R"(,"read_only":true)");
+  for (const std::string& target : {"/releases/" + foreign_release_, std::string("/apps/bank/releases"),
+                                    std::string("/releases"), std::string("/events?object_types=release")}) {
+    EXPECT_NE(ask(kRoot, "GET", target).body.find("s3cret"), std::string::npos) << target;
+    const std::string body = ask(reader, "GET", target).body;
+    EXPECT_EQ(body.find("s3cret"), std::string::npos) << target << body;
+    EXPECT_NE(body.find(R"("SECRET":"[hidden]")"), std::string::npos) << target << body;
+  }
+  HttpRequest request;
+  request.method = "GET";
+  ASSERT_TRUE(parse_target("/events?object_types=release&past=true", request));
+  request.accept = "text/event-stream";
+  request.authorization = "Basic " + base64(":" + reader);
+  const auto stream = api_.handle(request);
+  ASSERT_NE(stream.stream, nullptr);
+  EXPECT_EQ(stream.stream->head.find("s3cret"), std::string::npos);
+  EXPECT_NE(stream.stream->head.find("[hidden]"), std::string::npos);
+  context_.hub.publish(json::object{{"id", 999}, {"object_type", "release"}, {"data", {{"env", {{"A", "s3cret"}}}}}});
+  std::string live;
+  EXPECT_TRUE(stream.stream->feed->take(live));
+  EXPECT_EQ(live, sse_data(R"({"id":999,"object_type":"release","data":{"env":{"A":"[hidden]"}}})"));
+}
+
+TEST_F(AccessKeys, AreWorthNothingOnceRevokedOrExpired) {
+  EXPECT_EQ(ask(key_, "GET", "/apps/shop").status, 200);
+  object("DELETE", "/access-keys/ci");
+  EXPECT_EQ(ask(key_, "GET", "/apps/shop").status, 401);
+  key_ = key("ci", "");  // the name is free again
+  EXPECT_EQ(ask(key_, "GET", "/apps/shop").status, 200);
+
+  const std::string short_lived = key("short", R"(,"expires_in":3600)");
+  EXPECT_EQ(ask(short_lived, "GET", "/apps").status, 200);
+  const std::string id = text_of(object("GET", "/access-keys/short"), "id");
+  auto stored = context_.store.get(access_key_key(id));
+  (*stored)->value["expires_at"] = format_time(now_ms() - 1);
+  ASSERT_FALSE(context_.store.must_commit(Change().put(access_key_key(id), (*stored)->value)));
+  EXPECT_EQ(ask(short_lived, "GET", "/apps").status, 401);
+}
+
+TEST_F(AccessKeys, AreRotatedWithOrWithoutAnOverlap) {
+  const std::string second = text_of(object("POST", "/access-keys/ci/rotate", R"({"overlap":600})"), "key");
+  EXPECT_EQ(ask(key_, "GET", "/apps").status, 200);
+  EXPECT_EQ(ask(second, "GET", "/apps").status, 200);
+  const std::string third = text_of(object("POST", "/access-keys/ci/rotate"), "key");
+  EXPECT_EQ(ask(key_, "GET", "/apps").status, 401);
+  EXPECT_EQ(ask(second, "GET", "/apps").status, 401);
+  EXPECT_EQ(ask(third, "GET", "/apps").status, 200);
+}
+
+TEST_F(AccessKeys, AreNeverShownAgain) {
+  const std::string secret = key_.substr(key_.rfind('_') + 1);
+  EXPECT_EQ(ask(kRoot, "GET", "/access-keys").body.find(secret), std::string::npos);
+  EXPECT_EQ(ask(kRoot, "GET", "/access-keys").body.find("hash"), std::string::npos);
+  EXPECT_EQ(ask(kRoot, "GET", "/events").body.find(secret), std::string::npos);
+  EXPECT_EQ(ask(kRoot, "GET", "/access-log").body.find(secret), std::string::npos);
+}
+
+TEST_F(AccessKeys, TheRootKeyIsRotatedInItsFileAlone) {
+  EXPECT_EQ(ask(kRoot, "POST", "/access-keys/root/rotate").status, 400);  // it is of the configuration
+  const std::string path = (door_.folder() / "auth_key").string();
+  auto first = read_or_make_key(path);
+  ASSERT_TRUE(first.ok());
+  context_.root_keys.set({*first}, path);
+  auto rotated = parse_json_object(ask(*first, "POST", "/access-keys/root/rotate").body);
+  ASSERT_TRUE(rotated.ok());
+  EXPECT_EQ(ask(*first, "GET", "/apps").status, 401);
+  EXPECT_EQ(ask(text_of(*rotated, "key"), "GET", "/apps").status, 200);
+  EXPECT_EQ(*read_or_make_key(path), text_of(*rotated, "key"));
+}
+
+TEST_F(AccessKeys, EachUseIsInTheAccessLog) {
+  ask(key_, "GET", "/apps/shop?secret=x");
+  ask(key_, "DELETE", "/apps/bank");
+  ask(key_, "GET", "/apps/with%0Aline");
+  ask("wrong", "GET", "/apps/shop");
+
+  const auto log = object("GET", "/access-log?key=ci");
+  EXPECT_EQ(text_of(log, "chain"), "whole");
+  const auto lines = array_of(log, "lines");
+  ASSERT_EQ(lines.size(), 3U) << json::serialize(log);
+  const auto& refused = lines[1].as_object();
+  EXPECT_EQ(text_of(refused, "method"), "DELETE");
+  EXPECT_EQ(text_of(refused, "path"), "/apps/bank");
+  EXPECT_EQ(text_of(refused, "name"), "ci");
+  EXPECT_EQ(number_of(refused, "status"), 403);
+  EXPECT_EQ(text_of(lines[2].as_object(), "path"), "/apps/shop");
+  EXPECT_EQ(text_of(lines[0].as_object(), "path"), "/apps/with?line");
+}
+
+}  // namespace
+}  // namespace flynn::controller
