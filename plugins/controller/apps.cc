@@ -5,6 +5,7 @@
 #include <random>
 
 #include "http_routes.h"
+#include "page.h"
 #include "validation.h"
 
 namespace flynn::controller {
@@ -61,12 +62,8 @@ Outcome<HttpResponse> create_app(Context& context, const HttpRequest& request, c
   return json_answer(public_form(app));
 }
 
-Outcome<HttpResponse> list_apps(Context& context, const HttpRequest&, const Params&) {
-  auto apps = context.store.newest_first("apps/");
-  if (!apps) return apps.error();
-  json::array out;
-  for (const Kv& kv : *apps) out.push_back(public_form(kv.value));
-  return json_answer(out);
+Outcome<HttpResponse> list_apps(Context& context, const HttpRequest& request, const Params&) {
+  return answer_page(context, request, "apps/");
 }
 
 Outcome<HttpResponse> get_app(Context& context, const HttpRequest&, const Params& params) {

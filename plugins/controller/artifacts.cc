@@ -1,5 +1,5 @@
 /// Artifacts: images by their layers.
-#include "context.h"
+#include "page.h"
 
 namespace flynn::controller {
 namespace {
@@ -67,12 +67,8 @@ Outcome<HttpResponse> create_artifact(Context& context, const HttpRequest& reque
   return json_answer(public_form(*artifact));
 }
 
-Outcome<HttpResponse> list_artifacts(Context& context, const HttpRequest&, const Params&) {
-  auto artifacts = context.store.newest_first("artifacts/");
-  if (!artifacts) return artifacts.error();
-  json::array out;
-  for (const Kv& kv : *artifacts) out.push_back(public_form(kv.value));
-  return json_answer(out);
+Outcome<HttpResponse> list_artifacts(Context& context, const HttpRequest& request, const Params&) {
+  return answer_page(context, request, "artifacts/");
 }
 
 Outcome<HttpResponse> get_artifact(Context& context, const HttpRequest&, const Params& params) {

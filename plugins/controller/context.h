@@ -10,6 +10,7 @@
 #include "access_keys.h"
 #include "answer.h"
 #include "event_hub.h"
+#include "event_index.h"
 #include "flynn/sdk/host.h"
 #include "ident.h"
 #include "job_cache.h"
@@ -36,6 +37,7 @@ struct Context {
         log(log_in),
         settings(std::move(settings_in)),
         store(door, settings.events_max),
+        events(settings.events_max),
         audit({settings.data_dir + "/access-log"}),
         hub(wake_streams),
         lists(std::move(wake_streams)) {
@@ -46,6 +48,7 @@ struct Context {
   Log& log;
   Settings settings;
   Store store;
+  EventIndex events;
   RootKeys root_keys;
   AccessAudit audit;
   JobCache jobs;

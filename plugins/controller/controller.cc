@@ -54,6 +54,10 @@ Result<void> Controller::start() {
 Result<void> Controller::activate(UniqueFd listening) {
   context_.stopping = false;
   tasks_.start();
+  tasks_.add("index the events", [this] {
+    if (Verdict bad = context_.events.catch_up(context_.store, context_.stopping))
+      context_.log.warn("events_not_indexed", {{"error", bad->message}});  // a filter tries again
+  });
   tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });
   reconciler_.start([this] { tick(); });
   system_apps_.start();

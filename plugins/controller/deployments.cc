@@ -1,6 +1,7 @@
 #include "deployments.h"
 
 #include "formations.h"
+#include "page.h"
 #include "releases.h"
 #include "system_apps.h"
 #include "system_deployments.h"
@@ -89,14 +90,10 @@ Outcome<HttpResponse> create_deployment(Context& context, const HttpRequest& req
   return json_answer(public_form(deployment));
 }
 
-Outcome<HttpResponse> list_deployments(Context& context, const HttpRequest&, const Params& params) {
+Outcome<HttpResponse> list_deployments(Context& context, const HttpRequest& request, const Params& params) {
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
-  auto deployments = context.store.newest_first("deployments/" + text_of(app->value, "id") + "/");
-  if (!deployments) return deployments.error();
-  json::array out;
-  for (const Kv& kv : *deployments) out.push_back(public_form(kv.value));
-  return json_answer(out);
+  return answer_page(context, request, "deployments/" + text_of(app->value, "id") + "/");
 }
 
 Outcome<HttpResponse> get_deployment(Context& context, const HttpRequest&, const Params& params) {

@@ -1,5 +1,7 @@
 /// GET /events: lists, and streams with or without what was before.
+#include <algorithm>
 #include <charconv>
+#include <functional>
 
 #include "context.h"
 
@@ -9,6 +11,7 @@ namespace {
 constexpr std::int64_t kPage = 500;
 /// A backlog is sent from memory; a longer one is a list to page through.
 constexpr std::size_t kBacklogBytesMax = 64 << 20;
+constexpr const char* kBacklogTooLong = "too many past events; narrow object_types or object_id";
 
 std::int64_t number(const std::string* text, std::int64_t fallback) {
   std::int64_t value = fallback;
@@ -29,10 +32,37 @@ Outcome<EventFilter> filter_of(Context& context, const HttpRequest& request) {
   return filter;
 }
 
+/// Those of the index, read. False until the index is ready: then they must be looked for among all.
+Outcome<bool> read_indexed(Context& context, const EventFilter& filter, EventIndex::Span span, std::int64_t count,
+                           bool newest_first, const std::function<bool(const json::object&)>& take) {
+  if (filter.app_id.empty() && filter.object_types.empty() && filter.object_id.empty()) return false;
+  if (!context.events.ready()) return false;
+  if (Verdict bad = context.events.catch_up(context.store, context.stopping)) return *bad;
+  const auto ids = context.events.find(filter, span, count, newest_first);
+  for (std::size_t begin = 0; begin < ids.size(); begin += kPage) {
+    std::vector<std::string> keys;
+    for (std::size_t i = begin; i < std::min(ids.size(), begin + kPage); ++i) keys.push_back(Store::event_key(ids[i]));
+    auto page = context.store.get_many(keys);
+    if (!page) return page.error();
+    for (const auto& kv : *page) {
+      if (kv && filter.matches(kv->value) && !take(kv->value)) return true;
+    }
+  }
+  return true;
+}
+
 Outcome<HttpResponse> list_events(Context& context, const HttpRequest& request, const EventFilter& filter) {
   std::int64_t count = number(request.query_value("count"), -1);
   std::int64_t before = number(request.query_value("before_id"), -1);
   std::int64_t since = number(request.query_value("since_id"), 0);
+  json::array found;
+  auto indexed = read_indexed(context, filter, {std::max<std::int64_t>(since, 0), before > 0 ? before : -1}, count,
+                              true, [&](const json::object& event) {
+                                found.push_back(public_form(event));
+                                return true;
+                              });
+  if (!indexed) return indexed.error();
+  if (*indexed) return json_answer(found);
   std::string from = since > 0 ? Store::event_key(since + 1) : "events/";
   std::string to = before > 0 ? Store::event_key(before) : "events0";
   json::array out;
@@ -53,6 +83,13 @@ Outcome<HttpResponse> list_events(Context& context, const HttpRequest& request, 
 /// Matching events after `after`, oldest first, up to and including `last`.
 Outcome<std::string> backlog(Context& context, const EventFilter& filter, std::int64_t after, std::int64_t last) {
   std::string out;
+  auto indexed = read_indexed(context, filter, {after, last + 1}, -1, false, [&](const json::object& event) {
+    out += sse_data(json::serialize(public_form(event)));
+    return out.size() <= kBacklogBytesMax;
+  });
+  if (!indexed) return indexed.error();
+  if (out.size() > kBacklogBytesMax) return validation("", kBacklogTooLong);
+  if (*indexed) return out;
   std::string from = Store::event_key(after + 1);
   std::string to = Store::event_key(last + 1);
   while (from < to) {
@@ -61,7 +98,7 @@ Outcome<std::string> backlog(Context& context, const EventFilter& filter, std::i
     for (const Kv& kv : *page) {
       if (filter.matches(kv.value)) out += sse_data(json::serialize(public_form(kv.value)));
     }
-    if (out.size() > kBacklogBytesMax) return validation("", "too many past events; narrow object_types or object_id");
+    if (out.size() > kBacklogBytesMax) return validation("", kBacklogTooLong);
     if (static_cast<std::int64_t>(page->size()) < kPage) break;
     from = page->back().key + "\x01";
   }

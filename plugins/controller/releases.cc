@@ -73,12 +73,8 @@ Outcome<HttpResponse> create_release(Context& context, const HttpRequest& reques
   return json_answer(public_form(*release));
 }
 
-Outcome<HttpResponse> list_releases(Context& context, const HttpRequest&, const Params&) {
-  auto releases = context.store.newest_first("releases/");
-  if (!releases) return releases.error();
-  json::array out;
-  for (const Kv& kv : *releases) out.push_back(public_form(kv.value));
-  return json_answer(out);
+Outcome<HttpResponse> list_releases(Context& context, const HttpRequest& request, const Params&) {
+  return answer_page(context, request, "releases/");
 }
 
 Outcome<HttpResponse> get_release(Context& context, const HttpRequest&, const Params& params) {
@@ -87,10 +83,12 @@ Outcome<HttpResponse> get_release(Context& context, const HttpRequest&, const Pa
   return json_answer(public_form(release->value));
 }
 
-Outcome<HttpResponse> list_app_releases(Context& context, const HttpRequest&, const Params& params) {
+Outcome<HttpResponse> list_app_releases(Context& context, const HttpRequest& request, const Params& params) {
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
-  auto releases = releases_of_app(context, text_of(app->value, "id"));
+  auto page = page_of(request);
+  if (!page) return page.error();
+  auto releases = releases_of_app(context, text_of(app->value, "id"), *page);
   if (!releases) return releases.error();
   json::array out;
   for (const Kv& kv : *releases) out.push_back(public_form(kv.value));
@@ -153,9 +151,9 @@ Outcome<json::array> layers_of(Context& context, const std::vector<std::string>&
   return layers;
 }
 
-Outcome<std::vector<Kv>> releases_of_app(Context& context, const std::string& app_id) {
+Outcome<std::vector<Kv>> releases_of_app(Context& context, const std::string& app_id, const Page& page) {
   std::string prefix = "app-releases/" + app_id + "/";
-  auto index = context.store.newest_first(prefix);
+  auto index = newest_first(context, prefix, page);
   if (!index) return index.error();
   std::vector<std::string> ids;
   for (const Kv& kv : *index) ids.push_back(kv.key.substr(prefix.size()));

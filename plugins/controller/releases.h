@@ -2,6 +2,7 @@
 #pragma once
 
 #include "context.h"
+#include "page.h"
 
 namespace flynn::controller {
 
@@ -11,7 +12,7 @@ void fill_resources(json::object& process, std::int64_t memory_bytes);
 Outcome<json::array> layers_of(Context& context, const std::vector<std::string>& artifact_ids);
 std::vector<std::string> artifact_ids_of(const json::object& release);
 /// Releases of an app, newest first.
-Outcome<std::vector<Kv>> releases_of_app(Context& context, const std::string& app_id);
+Outcome<std::vector<Kv>> releases_of_app(Context& context, const std::string& app_id, const Page& page = {});
 /// Adds to `change` what makes `release` the current one, with its event.
 Verdict set_release(Context& context, const Kv& app, const json::object& release, Change& change);
 

@@ -13,6 +13,7 @@ constexpr const char* kInterface = "flynn.store/1";
 constexpr std::chrono::milliseconds kTimeout{15'000};
 constexpr std::size_t kOperationsMax = 128;  // of one transaction of the store
 constexpr std::int64_t kPageSize = 1000;
+constexpr std::int64_t kKeysPageSize = 10'000;
 /// Events are pruned a hundred at a time: the ids that share all but the last two digits.
 constexpr std::int64_t kPruneBlock = 100;
 constexpr int kCommitTries = 8;
@@ -140,6 +141,28 @@ Outcome<std::vector<Kv>> Store::newest_first(const std::string& prefix) {
   std::stable_sort(all->begin(), all->end(),
                    [](const Kv& a, const Kv& b) { return a.create_revision > b.create_revision; });
   return all;
+}
+
+Outcome<std::vector<std::string>> Store::keys_newest_first(const std::string& prefix) {
+  std::vector<std::pair<std::int64_t, std::string>> found;
+  std::string from = prefix;
+  const std::string to = end_of_prefix(prefix);
+  for (bool more = true; more;) {
+    auto reply = call("Range", {{"from", from}, {"to", to}, {"limit", kKeysPageSize}, {"keys_only", true}});
+    if (!reply) return reply.error();
+    const json::array kvs = array_of(*reply, "kvs");
+    for (const json::value& raw : kvs) {
+      const json::object& kv = raw.as_object();
+      found.emplace_back(number_of(kv, "create_revision"), text_of(kv, "key"));
+    }
+    more = flag_of(*reply, "more") && !kvs.empty();
+    if (more) from = found.back().second + "\x01";
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<std::string> keys;
+  keys.reserve(found.size());
+  for (auto& [revision, key] : found) keys.push_back(std::move(key));
+  return keys;
 }
 
 Outcome<std::vector<Kv>> Store::slice(const std::string& from, const std::string& to, std::int64_t limit,

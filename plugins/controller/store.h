@@ -60,6 +60,8 @@ class Store {
   Outcome<std::vector<Kv>> range(const std::string& prefix, std::int64_t* revision = nullptr);
   /// Newest first (by creation), as the wire lists things.
   Outcome<std::vector<Kv>> newest_first(const std::string& prefix);
+  /// Their keys alone, in that order.
+  Outcome<std::vector<std::string>> keys_newest_first(const std::string& prefix);
   /// Up to `limit` of [from, to), descending or not.
   Outcome<std::vector<Kv>> slice(const std::string& from, const std::string& to, std::int64_t limit, bool descending);
   Outcome<std::int64_t> count(const std::string& prefix);
