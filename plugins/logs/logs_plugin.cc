@@ -1,6 +1,7 @@
 // The plugin: flynn.logs/1.
 #include "collector.h"
 #include "flynn/sdk/plugin.h"
+#include "forwarder.h"
 #include "log_pump.h"
 #include "log_store.h"
 
@@ -38,13 +39,16 @@ class LogsPlugin : public Plugin {
     if (!opened) return opened.error().context("open the logs");
     store_ = std::move(*opened);
     pump_.start();
-    collector_ = std::make_unique<Collector>(host(), host(), *store_, [this] { pump_.wake(); });
+    forwarder_ = std::make_unique<Forwarder>(host(), host(), *store_, data_dir_ + "/sinks");
+    forwarder_->start();
+    collector_ = std::make_unique<Collector>(host(), host(), *store_, [this] { tell_readers(); });
     collector_->start();
     return {};
   }
 
   Result<void> quiesce() override {
     collector_.reset();
+    forwarder_.reset();
     pump_.stop();
     return {};
   }
@@ -52,8 +56,13 @@ class LogsPlugin : public Plugin {
   Result<void> stop(Deadline) override { return quiesce(); }
 
  private:
+  void tell_readers() {
+    pump_.wake();
+    forwarder_->wake();
+  }
+
   Result<void> ready() const {
-    if (store_) return {};
+    if (forwarder_) return {};
     return Error{Code::unavailable, "the logs are not open yet; try again"};
   }
 
@@ -75,7 +84,7 @@ class LogsPlugin : public Plugin {
     auto log = store_->log_of(*app_id);
     if (!log) return log.error();
     if (auto stored = (*log)->append(lines); !stored) return stored.error();
-    pump_.wake();
+    tell_readers();
     return Reply{};
   }
 
@@ -108,19 +117,23 @@ class LogsPlugin : public Plugin {
     auto app_id = require_string(call.body, "app_id");
     if (!app_id) return app_id.error();
     store_->erase(*app_id);
-    pump_.wake();
+    tell_readers();
     return Reply{};
   }
 
   Result<Reply> status() {
     if (auto open = ready(); !open) return open.error();
-    return Reply{{{"apps", store_->apps().size()}, {"bytes", store_->bytes()}, {"followers", pump_.followers()}}};
+    return Reply{{{"apps", store_->apps().size()},
+                  {"bytes", store_->bytes()},
+                  {"followers", pump_.followers()},
+                  {"sinks", forwarder_->status()}}};
   }
 
   AppLogLimits limits_;
   std::string data_dir_;
   std::unique_ptr<LogStore> store_;
   LogPump pump_;
+  std::unique_ptr<Forwarder> forwarder_;
   std::unique_ptr<Collector> collector_;
 };
 
