@@ -16,6 +16,7 @@ struct EventFilter {
   std::vector<std::string> object_types;
   std::string object_id;
 
+  bool passes_all() const { return app_id.empty() && object_types.empty() && object_id.empty(); }
   bool matches(const boost::json::object& event) const;
 };
 

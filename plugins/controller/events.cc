@@ -35,7 +35,7 @@ Outcome<EventFilter> filter_of(Context& context, const HttpRequest& request) {
 /// Those of the index, read. False until the index is ready: then they must be looked for among all.
 Outcome<bool> read_indexed(Context& context, const EventFilter& filter, EventIndex::Span span, std::int64_t count,
                            bool newest_first, const std::function<bool(const json::object&)>& take) {
-  if (filter.app_id.empty() && filter.object_types.empty() && filter.object_id.empty()) return false;
+  if (filter.passes_all()) return false;
   if (!context.events.ready()) return false;
   if (Verdict bad = context.events.catch_up(context.store, context.stopping)) return *bad;
   const auto ids = context.events.find(filter, span, count, newest_first);
@@ -67,14 +67,16 @@ Outcome<HttpResponse> list_events(Context& context, const HttpRequest& request, 
   std::string to = before > 0 ? Store::event_key(before) : "events0";
   json::array out;
   while (count < 0 || static_cast<std::int64_t>(out.size()) < count) {
-    auto page = context.store.slice(from, to, kPage, true);
+    const std::int64_t missing = count < 0 ? kPage : count - static_cast<std::int64_t>(out.size());
+    const std::int64_t limit = filter.passes_all() ? std::min(kPage, missing) : kPage;
+    auto page = context.store.slice(from, to, limit, true);
     if (!page) return page.error();
     for (const Kv& kv : *page) {
       if (!filter.matches(kv.value)) continue;
       if (count >= 0 && static_cast<std::int64_t>(out.size()) >= count) break;
       out.push_back(public_form(kv.value));
     }
-    if (page->empty() || static_cast<std::int64_t>(page->size()) < kPage) break;
+    if (page->empty() || static_cast<std::int64_t>(page->size()) < limit) break;
     to = page->back().key;
   }
   return json_answer(out);

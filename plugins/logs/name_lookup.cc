@@ -1,27 +1,18 @@
 #include "name_lookup.h"
 
-#include <fcntl.h>
+#include <ares.h>
 #include <netdb.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <optional>
-#include <set>
-#include <string_view>
-#include <utility>
-
-#include "flynn/sdk/unique_fd.h"
 
 namespace flynn::logs {
 namespace {
 
-constexpr const char* kProgram = "/usr/bin/getent";
-constexpr std::size_t kOutputBytesMax = 64 * 1024;
 constexpr std::size_t kAddressesMax = 16;
 
 std::optional<SocketAddress> literal(const std::string& text, std::uint16_t port) {
@@ -38,69 +29,62 @@ std::optional<SocketAddress> literal(const std::string& text, std::uint16_t port
   return address;
 }
 
-/// `getent ahosts NAME` with its output in a pipe. It is gone when its owner is.
-class Getent {
- public:
-  static Result<Getent> start(const std::string& name) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "make a pipe");
-    Getent getent;
-    getent.output_.reset(ends[0]);
-    const UniqueFd input(ends[1]);
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    ::posix_spawn_file_actions_adddup2(&actions, input.get(), 1);
-    ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    std::string program = kProgram, database = "ahosts", argument = name;
-    std::array<char*, 4> arguments{program.data(), database.data(), argument.data(), nullptr};
-    std::array<char*, 1> environment{nullptr};
-    const int failure =
-        ::posix_spawn(&getent.pid_, kProgram, &actions, &attributes, arguments.data(), environment.data());
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-    if (failure != 0) {
-      getent.pid_ = -1;
-      return errno_error(failure, std::string("start ") + kProgram);
-    }
-    return getent;
-  }
-  Getent(Getent&& other) noexcept : output_(std::move(other.output_)), pid_(std::exchange(other.pid_, -1)) {}
-  Getent& operator=(Getent&&) = delete;
-  ~Getent() {
-    if (pid_ < 0) return;
-    ::kill(pid_, SIGKILL);
-    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
+/// What the resolver's callback leaves; it runs inside ares_process_fd or ares_destroy, never later.
+struct Answer {
+  bool done = false;
+  int status = ARES_SUCCESS;
+  std::vector<SocketAddress> addresses;
 
-  Result<std::string> read_all(Deadline deadline, const StopSignal& stop) {
-    std::string text;
-    std::array<char, 4096> part;
-    while (text.size() < kOutputBytesMax) {
-      std::array<pollfd, 2> entries{pollfd{stop.fd(), POLLIN, 0}, pollfd{output_.get(), POLLIN, 0}};
-      const int ready = ::poll(entries.data(), entries.size(), deadline.left_ms());
-      if (entries[0].revents != 0) return Error{Code::cancelled, "stopped"};
-      if (ready == 0) return errno_error(ETIMEDOUT, "wait for the name service");
-      const auto got = ::read(output_.get(), part.data(), part.size());
-      if (got == 0) break;
-      if (got < 0 && errno != EINTR) return errno_error(errno, "read from getent");
-      if (got > 0) text.append(part.data(), static_cast<std::size_t>(got));
+  static void take(void* self, int status, int, ares_addrinfo* found) {
+    auto& answer = *static_cast<Answer*>(self);
+    answer.done = true;
+    answer.status = status;
+    if (found == nullptr) return;
+    for (auto* node = found->nodes; node != nullptr && answer.addresses.size() < kAddressesMax; node = node->ai_next) {
+      SocketAddress address;
+      std::copy_n(reinterpret_cast<const char*>(node->ai_addr), node->ai_addrlen,
+                  reinterpret_cast<char*>(&address.storage));
+      address.size = node->ai_addrlen;
+      answer.addresses.push_back(address);
     }
-    return text;
+    ares_freeaddrinfo(found);
   }
-
- private:
-  Getent() = default;
-  UniqueFd output_;
-  pid_t pid_ = -1;
 };
+
+struct DestroyChannel {
+  void operator()(ares_channel channel) const { ares_destroy(channel); }
+};
+using Channel = std::unique_ptr<std::remove_pointer_t<ares_channel>, DestroyChannel>;
+
+/// Waits until a socket of the resolver is ready, a retry is due, or we are to end.
+Result<void> step(ares_channel channel, Deadline deadline, const StopSignal& stop) {
+  std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
+  const int bits = ares_getsock(channel, sockets.data(), ARES_GETSOCK_MAXNUM);
+  std::vector<pollfd> entries{{stop.fd(), POLLIN, 0}};
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    const auto index = static_cast<int>(i);
+    const bool reads = ARES_GETSOCK_READABLE(bits, index) != 0, writes = ARES_GETSOCK_WRITABLE(bits, index) != 0;
+    if (reads || writes)
+      entries.push_back({sockets[i], static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0});
+  }
+  timeval limit{1, 0}, chosen{};
+  const timeval* retry = ares_timeout(channel, &limit, &chosen);
+  const int wait_ms = static_cast<int>(retry->tv_sec * 1000 + retry->tv_usec / 1000) + 1;
+  const int left_ms = deadline.left_ms();
+  if (left_ms == 0) return errno_error(ETIMEDOUT, "wait for the name service");
+  ::poll(entries.data(), entries.size(), left_ms < 0 ? wait_ms : std::min(wait_ms, left_ms));
+  if (entries[0].revents != 0) return Error{Code::cancelled, "stopped"};
+  bool any = false;
+  for (std::size_t i = 1; i < entries.size(); ++i) {
+    const auto& entry = entries[i];
+    if (entry.revents == 0) continue;
+    any = true;
+    ares_process_fd(channel, (entry.revents & (POLLIN | POLLERR | POLLHUP)) != 0 ? entry.fd : ARES_SOCKET_BAD,
+                    (entry.revents & (POLLOUT | POLLERR | POLLHUP)) != 0 ? entry.fd : ARES_SOCKET_BAD);
+  }
+  if (!any) ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);  // what is due by its time
+  return {};
+}
 
 }  // namespace
 
@@ -108,22 +92,23 @@ Result<std::vector<SocketAddress>> look_up(const std::string& host, std::uint16_
                                            const StopSignal& stop) {
   if (const auto address = literal(host, port)) return std::vector<SocketAddress>{*address};
   const auto doing = "look up " + host;
-  auto getent = Getent::start(host);
-  if (!getent) return getent.error().context(doing);
-  auto output = getent->read_all(deadline, stop);
-  if (!output) return output.error().context(doing);
-  std::vector<SocketAddress> addresses;
-  std::set<std::string> seen;  // each address comes once for each kind of socket
-  for (std::size_t begin = 0; begin < output->size() && addresses.size() < kAddressesMax;) {
-    const auto end = std::min(output->find('\n', begin), output->size());
-    const auto line = std::string_view(*output).substr(begin, end - begin);
-    begin = end + 1;
-    const std::string text(line.substr(0, line.find(' ')));
-    if (!seen.insert(text).second) continue;
-    if (const auto address = literal(text, port)) addresses.push_back(*address);
+  Answer answer;  // outlives the channel, whose end may still call back
+  ares_channel raw = nullptr;
+  if (const int failed = ares_init(&raw); failed != ARES_SUCCESS)
+    return Error{Code::internal, doing + ": " + ares_strerror(failed)};
+  const Channel channel(raw);
+  ares_addrinfo_hints hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = ARES_AI_NUMERICSERV;
+  ares_getaddrinfo(raw, host.c_str(), std::to_string(port).c_str(), &hints, &Answer::take, &answer);
+  while (!answer.done) {
+    if (auto stepped = step(raw, deadline, stop); !stepped) return stepped.error().context(doing);
   }
-  if (addresses.empty()) return Error{Code::not_found, doing + ": Name or service not known"};
-  return addresses;
+  if (answer.status == ARES_SUCCESS && !answer.addresses.empty()) return std::move(answer.addresses);
+  const bool unknown = answer.status == ARES_ENOTFOUND || answer.status == ARES_ENODATA;
+  return Error{unknown ? Code::not_found : Code::unavailable,
+               doing + ": " + (answer.status == ARES_SUCCESS ? "no address" : ares_strerror(answer.status))};
 }
 
 }  // namespace flynn::logs

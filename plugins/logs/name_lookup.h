@@ -18,9 +18,9 @@ struct SocketAddress {
   socklen_t size = 0;
 };
 
-/// An address stands for itself; a name is looked up as the system does (nsswitch). That runs as a program, getent: the
-/// resolver in the own process can't be interrupted, and a swap would wait for a name server that is away.
-/// At least one address. not_found; deadline_exceeded; cancelled when `stop` was asked. Thread: [any].
+/// An address stands for itself; a name is looked up in /etc/hosts and by the name servers of resolv.conf, with c-ares:
+/// the system's own resolver can't be interrupted, and a swap would wait for a name server that is away.
+/// At least one address. not_found; unavailable; deadline_exceeded; cancelled when `stop` was asked. Thread: [any].
 Result<std::vector<SocketAddress>> look_up(const std::string& host, std::uint16_t port, Deadline deadline,
                                            const StopSignal& stop);
 
