@@ -166,7 +166,8 @@ class HostApiNode : public ::testing::Test {
     EXPECT_EQ(::listen(listening.get(), 64), 0);
     ::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
-    EXPECT_TRUE(api_->start(std::move(listening)).ok());
+    EXPECT_TRUE(api_->prepare(std::move(listening)).ok());
+    api_->resume();
   }
   ~HostApiNode() override {
     door_->let_layers_go();

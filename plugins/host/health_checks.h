@@ -32,6 +32,7 @@ class HealthChecks {
 
   void start();
   void stop() { worker_.stop(); }
+  void ask_stop() { worker_.ask_stop(); }
   /// `already_up`: an adopted job that has passed before.
   void add(const JobSpec& spec, const std::string& address, bool already_up, Announce announce, Callbacks callbacks);
   /// Out of discovery and never in it again, while checks go on. Returns when the registration has gone.

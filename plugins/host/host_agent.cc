@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "files.h"
 #include "flynn/sdk/stream.h"
@@ -41,14 +42,19 @@ HostAgent::HostAgent(Door& door, Log& log, Machine& machine)
                     post(event.kv.key.substr(event.kv.key.rfind('/') + 1), {EventType::stop_wanted});
               }}) {}
 
+void HostAgent::prepare() {
+  if (std::exchange(prepared_, true)) return;
+  queue_.start(kWorkers, "host-job-");
+  watch_.start();
+  checks_.start();
+}
+
 Result<void> HostAgent::activate() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = false;
   }
-  queue_.start(kWorkers, "host-job-");
-  watch_.start();
-  checks_.start();
+  prepare();
   adopt_all();
   specs_.start("host-specs");
   stops_.start("host-stops");
@@ -57,12 +63,18 @@ Result<void> HostAgent::activate() {
 }
 
 void HostAgent::quiesce() {
+  // All are asked before the first is waited for: a swap's pause lasts as long.
+  beat_.ask_stop();
+  stops_.ask_stop();
+  specs_.ask_stop();
+  checks_.ask_stop();
   beat_.stop();
   stops_.stop();
   specs_.stop();
   queue_.stop();
   watch_.stop();
   checks_.stop();
+  prepared_ = false;
 }
 
 void HostAgent::drain(Deadline deadline) {

@@ -21,12 +21,14 @@
 
 namespace flynn::host {
 
-/// Thread: activate, quiesce, drain and stop [control]; the rest [any]. Borrows door, log and machine.
+/// Thread: prepare, activate, quiesce, drain and stop [control]; the rest [any]. Borrows door, log and machine.
 class HostAgent {
  public:
   HostAgent(Door& door, Log& log, Machine& machine);
   ~HostAgent() { stop(); }
 
+  /// Starts the threads that wait for work, so that activate() need not; nothing happens before it.
+  void prepare();
   /// Adopts what runs, then follows the store.
   Result<void> activate();
   /// Acts no more; containers run on.
@@ -97,6 +99,7 @@ class HostAgent {
   mutable std::mutex mutex_;         // jobs_, their units, sessions_
   std::condition_variable changed_;  // a unit changed, or we stop
   bool stopping_ = false;
+  bool prepared_ = false;  // [control]
   std::map<std::string, JobPtr> jobs_;
   std::list<std::unique_ptr<AttachSession>> sessions_;
   WatchLoop watch_;

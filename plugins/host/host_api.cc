@@ -155,11 +155,10 @@ HostApi::HostApi(Door& door, Log& log, Machine& machine, HostAgent& agent, const
   });
 }
 
-Result<void> HostApi::start(UniqueFd listening) {
+Result<void> HostApi::prepare(UniqueFd listening) {
   url_ = url_of(listening.get(), machine_.gateway());
   if (auto problem = pump_.start(); !problem.empty()) return Error{Code::internal, problem};
-  if (auto problem = listener_.start(std::move(listening)); !problem.empty()) return Error{Code::internal, problem};
-  listener_.resume();
+  if (auto problem = listener_.prepare(std::move(listening)); !problem.empty()) return Error{Code::internal, problem};
   return {};
 }
 

@@ -26,8 +26,9 @@ class HostApi {
           HostApiOptions options);
   ~HostApi() { stop(); }
 
-  /// `listening` is ours from here.
-  Result<void> start(UniqueFd listening);
+  /// `listening` is ours from here; connections are taken from resume() on.
+  Result<void> prepare(UniqueFd listening);
+  void resume() { listener_.resume(); }
   void quiesce() { listener_.quiesce(); }
   /// Ends the event streams, whose clients open them again at who follows, and waits for those of attached jobs.
   void drain(Deadline deadline);

@@ -45,10 +45,16 @@ class HostPlugin : public Plugin {
     if (!machine) return machine.error();
     machine_ = std::move(*machine);
     // In a swap the other instance works on while we do this, and nobody waits: see is_set_up().
-    if (!machine_->is_set_up()) return {};
-    if (auto ready = machine_->set_up(host()); !ready) return ready;
-    machine_ready_ = true;
-    return {};
+    if (machine_->is_set_up()) {
+      if (auto ready = machine_->set_up(host()); !ready) return ready;
+      machine_ready_ = true;
+    }
+    agent_ = std::make_unique<HostAgent>(host(), host(), *machine_);
+    volumes_ = std::make_unique<VolumeFolders>(machine_->paths(),
+                                               [this](const std::string& app) { return agent_->running_job(app); });
+    api_ = std::make_unique<HostApi>(host(), host(), *machine_, *agent_, *volumes_, api_options_);
+    agent_->prepare();
+    return open_api();
   }
 
   Result<void> start() override {
@@ -56,16 +62,13 @@ class HostPlugin : public Plugin {
     if (!machine_ready_)
       if (auto ready = machine_->set_up(host()); !ready) return ready;
     machine_ready_ = true;
-    agent_ = std::make_unique<HostAgent>(host(), host(), *machine_);
-    volumes_ = std::make_unique<VolumeFolders>(machine_->paths(),
-                                               [this](const std::string& app) { return agent_->running_job(app); });
-    api_ = std::make_unique<HostApi>(host(), host(), *machine_, *agent_, *volumes_, api_options_);
     return {};
   }
 
   Result<void> activate() override {
     if (auto active = agent_->activate(); !active) return active;
-    return open_api();
+    api_->resume();
+    return {};
   }
 
   Result<void> quiesce() override {
@@ -98,7 +101,7 @@ class HostPlugin : public Plugin {
   // Without a socket in the configuration there is no HTTP, and calls work.
   Result<void> open_api() {
     auto listening = host().listener("host.http");
-    if (listening) return api_->start(std::move(*listening));
+    if (listening) return api_->prepare(std::move(*listening));
     if (listening.error().code != Code::not_found && listening.error().code != Code::permission_denied)
       return listening.error();
     host().info("http_off", {{"why", listening.error().message}});
