@@ -147,18 +147,17 @@ inline std::string request_text(const std::string& what, const std::string& body
 
 class HostApiNode : public ::testing::Test {
  protected:
-  HostApiNode() {
+  explicit HostApiNode(HostOptions options = {}) {
     std::string pattern = (std::filesystem::temp_directory_path() / "flynn-host-api-XXXXXX").string();
     EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
     door_ = std::make_unique<NodeDoor>(folder_);
-    machine_ = Machine::make(*door_, NodePaths{folder_ + "/data", folder_ + "/run"}, HostOptions{}).value();
+    machine_ = Machine::make(*door_, NodePaths{folder_ + "/data", folder_ + "/run"}, std::move(options)).value();
     agent_ = std::make_unique<HostAgent>(*door_, log_, *machine_);
     volumes_ = std::make_unique<VolumeFolders>(machine_->paths(),
                                                [this](const std::string& app) { return agent_->running_job(app); });
     api_ = std::make_unique<HostApi>(*door_, log_, *machine_, *agent_, *volumes_,
                                      HostApiOptions{"1.2.0", {"another of sixteen", kKey}});
-    EXPECT_TRUE(agent_->activate().ok());
     UniqueFd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     auto address = ApiClient::address_of(0);
     socklen_t size = sizeof address;
@@ -169,6 +168,7 @@ class HostApiNode : public ::testing::Test {
     EXPECT_TRUE(api_->prepare(std::move(listening)).ok());
     api_->resume();
   }
+  void SetUp() override { EXPECT_TRUE(agent_->activate().ok()); }
   ~HostApiNode() override {
     door_->let_layers_go();
     agent_->quiesce();
