@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <condition_variable>
@@ -43,11 +44,19 @@ class NodeDoor : public Door {
     blobs_ = blobstore::BlobFiles::open(folder).value();
     scheduler_ = std::make_unique<scheduler::Scheduler>(*this, log_, scheduler::SchedulerOptions{}, "node1");
     scheduler_->start();
-    scheduler_->activate();
   }
   ~NodeDoor() override {
     scheduler_.reset();
     store_->stop();
+  }
+  /// From here on the scheduler takes jobs, and clears away those that have ended: they are forgotten at any time.
+  void let_the_scheduler_lead() { scheduler_->activate(); }
+  /// A blob under the layer's name; what is in it is no layer.
+  void put_layer(const std::string& id) {
+    UniqueFd source(::memfd_create("layer", MFD_CLOEXEC));
+    const auto stored = blobs_->put("layers/" + id + ".squashfs", source.get(), std::nullopt,
+                                    Deadline::after(std::chrono::seconds(10)));
+    EXPECT_TRUE(stored) << stored.error().message;
   }
   void let_layers_go() {
     const std::lock_guard lock(mutex_);

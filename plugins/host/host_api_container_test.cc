@@ -39,6 +39,7 @@ class HostApiContainer : public HostApiNode {
     ASSERT_TRUE(ready) << ready.error().message;
     EXPECT_TRUE(machine_->is_set_up());
     HostApiNode::SetUp();
+    door_->let_the_scheduler_lead();
     EXPECT_TRUE(StoreClient(*door_).put("apps/app", json::object{{"v", 1}, {"id", "app"}}).ok());
   }
   // A root file system with the program alone, in this machine's cache of layers.
@@ -54,6 +55,12 @@ class HostApiContainer : public HostApiNode {
     const auto id = sha512_256_hex(bytes);
     EXPECT_TRUE(write_file(machine_->paths().layer_file(id), bytes).ok());
     return id;
+  }
+  bool is_recorded_as_withdrawn(const std::string& id) {
+    StopSignal never;
+    for (const auto deadline = Deadline::after(20s); !deadline.passed(); never.wait(20))
+      if (const auto record = load_record(machine_->paths(), id); record && record->unit.withdrawn) return true;
+    return false;
   }
   Answer put_until_led(const std::string& id, const json::object& job) {
     const auto deadline = Deadline::after(20s);
@@ -91,17 +98,18 @@ TEST_F(HostApiContainer, RunsAJobThatIsAttachedToWithdrawnAndStopped) {
   EXPECT_FALSE(running.at("internal_ip").as_string().empty());
   EXPECT_EQ(ask("PUT /host/jobs/" + id + "/signal/28").status, 200) << "SIGWINCH, which it ignores";
   EXPECT_EQ(ask("PUT /host/jobs/" + id + "/discoverd-deregister").status, 200);
+  EXPECT_TRUE(is_recorded_as_withdrawn(id)) << "the next instance must not announce it again";
   EXPECT_EQ(ask("DELETE /host/jobs/" + host + "-" + id).status, 200);
   const auto told = attached.read_until("");
   EXPECT_EQ(told.substr(told.size() - 5), exit_frame(143)) << "by SIGTERM";
-  listener->read_until(R"("event":"cleanup")");
-  const auto ended = ask("GET /host/jobs/" + id).json();
+  const auto events = listener->read_until(R"("event":"cleanup")");
+  const auto begin = events.find(R"({"event":"stop")");
+  const auto stopped = parse_json_object(events.substr(begin, events.find('\n', begin) - begin));
+  ASSERT_TRUE(stopped) << events;
+  const auto& ended = stopped->at("job");
   EXPECT_EQ(ended.at("status"), 3);
   EXPECT_EQ(ended.at("exit_status"), 143);
   EXPECT_EQ(ended.at("force_stop"), true);
-  const auto record = load_record(machine_->paths(), id);
-  ASSERT_TRUE(record) << record.error().message;
-  EXPECT_TRUE(record->unit.withdrawn) << "the next instance must not announce it again";
 }
 
 }  // namespace
