@@ -107,6 +107,7 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
     net::HTTPServerRequestImpl asked(answer, *session_, session_->params.get());
     answer.setVersion(asked.getVersion());
     HttpRequest request = request_of(asked);
+    request.connection = fd_;
     if (asked.getExpectContinue()) answer.sendContinue();
     Body body = read_body(asked, options_.request_bytes_max, request.body);
     if (body == Body::broken) return false;

@@ -208,11 +208,18 @@ HttpListener::~HttpListener() { stop(); }
 
 std::string HttpListener::start(UniqueFd listening) {
   if (impl_->io.joinable()) return {};
+  std::string problem = prepare(std::move(listening));
+  if (problem.empty()) resume();
+  return problem;
+}
+
+std::string HttpListener::prepare(UniqueFd listening) {
+  if (impl_->io.joinable()) return {};
   impl_->listening = std::move(listening);
   std::string problem = impl_->open_epoll();
   if (!problem.empty()) return problem;
   impl_->stopping = false;
-  impl_->draining = false;
+  impl_->draining = true;
   for (int i = 0; i < impl_->options.workers; ++i) {
     impl_->workers.emplace_back([impl = impl_.get()] { impl->run_worker(); });
     ::pthread_setname_np(impl_->workers.back().native_handle(),

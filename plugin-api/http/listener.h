@@ -35,6 +35,8 @@ class HttpListener {
 
   /// Begins to accept from `listening`. Empty, or why it could not.
   std::string start(UniqueFd listening);
+  /// As start(), but accepts only from resume() on: what takes time is done before it matters.
+  std::string prepare(UniqueFd listening);
   /// Accepts no more; open connections are served, each answer with `Connection: close`.
   void quiesce();
   void resume();

@@ -29,6 +29,8 @@ struct HttpRequest {
   std::string body;
   /// False through the door, where no stream can follow the answer.
   bool streams = true;
+  /// The client's socket, to ask who it is; the connection's, valid while the handler runs. -1 through the door.
+  int connection = -1;
 
   const std::string* query_value(std::string_view name) const;
   bool query_flag(std::string_view name) const;

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kPacketBytesMax = 8192;  // what conmon reads at once
 constexpr std::size_t kReadBytes = 65536;
 constexpr auto kSendTimeout = 60s;
+constexpr char kAttached = 0, kWaiting = 1;
 constexpr char kStdout = 2, kStderr = 3;  // conmon's stream numbers; ours are one less
 
 }  // namespace
@@ -37,12 +38,26 @@ Result<void> AttachSession::send(const std::string& frame) {
   return write_all(client_.get(), frame, Deadline::after(kSendTimeout));
 }
 
+Result<void> AttachSession::wait_for_job() {
+  if (!request_.use_state_bytes) return support_.wait_until_created(request_.job_id, request_.deadline);
+  // A deadline in the past: is it there already?
+  auto outcome = support_.wait_until_created(request_.job_id, Deadline::after(0s));
+  if (!outcome && outcome.error().code == Code::not_found) {
+    (void)send(std::string(1, kWaiting));
+    outcome = support_.wait_until_created(request_.job_id, request_.deadline);
+  }
+  if (outcome) (void)send(std::string(1, kAttached));
+  return outcome;
+}
+
 void AttachSession::run(const StopSignal& stop) {
-  auto outcome = support_.wait_until_created(request_.job_id, request_.deadline);
+  auto outcome = wait_for_job();
   if (outcome) {
     auto socket = connect_attach(machine_.paths(), request_.job_id);
     if (socket) {
       job_ = std::move(*socket);
+      if (request_.rows > 0 && request_.columns > 0)  // without a terminal there is nothing to resize
+        (void)resize_terminal(machine_.paths(), request_.job_id, request_.rows, request_.columns);
       support_.attached(request_.job_id);
       if (!request_.use_stdin) ::shutdown(job_.get(), SHUT_WR);
       outcome = relay(stop);

@@ -17,6 +17,9 @@ struct AttachRequest {
   std::string job_id;
   bool use_stdin = false, use_stdout = true, use_stderr = true;
   Deadline deadline;  // for the job to be there
+  /// Flynn's host tells whether the job is there: byte 1 while it is waited for, byte 0 once it is attached to.
+  bool use_state_bytes = false;
+  std::uint16_t rows = 0, columns = 0;  // of the client's terminal; 0: the job's own
 };
 
 /// What a session asks of the agent. Thread: the session's.
@@ -36,9 +39,11 @@ class AttachSession {
   ~AttachSession() { worker_.stop(); }
   void start();
   bool done() const { return done_; }
+  const std::string& job_id() const { return request_.job_id; }
 
  private:
   void run(const StopSignal& stop);
+  Result<void> wait_for_job();
   Result<void> relay(const StopSignal& stop);
   bool take_from_client();
   Result<void> obey(const ClientFrame& frame);

@@ -167,6 +167,10 @@ Result<MonitorId> find_monitor(const NodePaths& paths, const std::string& job_id
   return id;
 }
 
+pid_t job_pid(const NodePaths& paths, const std::string& job_id) {
+  return read_pid(paths.job_bundle(job_id) + "/job.pid").value_or(0);
+}
+
 std::optional<int> read_exit_status(const NodePaths& paths, const std::string& job_id) {
   auto text = read_file(paths.job_exit(job_id) + "/" + job_id, 64);
   if (!text) return std::nullopt;

@@ -37,6 +37,8 @@ Result<StartedMonitor> start_monitor(const JobSpec& spec, const NodePaths& paths
 Result<UniqueFd> open_monitor(const MonitorId& id);
 /// The monitor that conmon's own pid file names, if it still lives and serves this very bundle.
 Result<MonitorId> find_monitor(const NodePaths& paths, const std::string& job_id);
+/// PID 1 of the job in our pid namespace; 0 when it does not run.
+pid_t job_pid(const NodePaths& paths, const std::string& job_id);
 /// What conmon left: the job's exit status; nullopt while it has not ended.
 std::optional<int> read_exit_status(const NodePaths& paths, const std::string& job_id);
 

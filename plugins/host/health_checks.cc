@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "flynn/sdk/stream.h"
 
@@ -71,12 +72,14 @@ void HealthChecks::start() {
   worker_.start("host-health", [this](const StopSignal& stop) { run(stop); });
 }
 
-void HealthChecks::add(const JobSpec& spec, const std::string& address, bool already_up, Callbacks callbacks) {
+void HealthChecks::add(const JobSpec& spec, const std::string& address, bool already_up, Announce announce,
+                       Callbacks callbacks) {
   auto job = std::make_shared<Job>();
   job->spec = spec;
   job->address = address;
   job->callbacks = std::move(callbacks);
   job->told = already_up;
+  job->announce = announce;
   job->began = Clock::now();
   for (const auto& port : spec.ports) {
     if (port.service.empty() && !port.check) continue;
@@ -111,8 +114,22 @@ void HealthChecks::remove(const std::string& job_id) {
     if (port.registered) deregister(job_id, port.spec.service);
 }
 
+void HealthChecks::withdraw(const std::string& job_id) {
+  const std::lock_guard tending(tending_);
+  std::shared_ptr<Job> job;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = jobs_.find(job_id);
+    if (found == jobs_.end()) return;
+    job = found->second;
+  }
+  job->announce = Announce::no;
+  for (auto& port : job->ports)
+    if (std::exchange(port.registered, false)) deregister(job_id, port.spec.service);
+}
+
 void HealthChecks::register_port(Job& job, Port& port) {
-  if (port.spec.service.empty()) return;
+  if (port.spec.service.empty() || job.announce == Announce::no) return;
   const auto now = Clock::now();
   if (port.registered && now < port.renew_at) return;
   port.renew_at = now + kRenewEvery;

@@ -18,6 +18,8 @@ namespace flynn::host {
 Result<void> check_once(const ServiceCheck& check, const std::string& address, std::uint16_t port,
                         std::chrono::milliseconds timeout);
 
+enum class Announce { yes, no };
+
 /// One thread ("host-health") for all jobs. Borrows door and log. Callbacks run on it. Thread: [any].
 class HealthChecks {
  public:
@@ -30,8 +32,11 @@ class HealthChecks {
 
   void start();
   void stop() { worker_.stop(); }
+  void ask_stop() { worker_.ask_stop(); }
   /// `already_up`: an adopted job that has passed before.
-  void add(const JobSpec& spec, const std::string& address, bool already_up, Callbacks callbacks);
+  void add(const JobSpec& spec, const std::string& address, bool already_up, Announce announce, Callbacks callbacks);
+  /// Out of discovery and never in it again, while checks go on. Returns when the registration has gone.
+  void withdraw(const std::string& job_id);
   /// Out of discovery, and no further checks. Returns when the registration has gone.
   void remove(const std::string& job_id);
 
@@ -50,6 +55,7 @@ class HealthChecks {
     std::vector<Port> ports;
     Callbacks callbacks;
     bool told = false;
+    Announce announce = Announce::yes;  // tending_
     Clock::time_point began;
   };
   void run(const StopSignal& stop);

@@ -3,7 +3,9 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
+#include <utility>
 
 #include "files.h"
 #include "flynn/sdk/stream.h"
@@ -14,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned kWorkers = 4;
+constexpr std::size_t kSessionsMax = 512;
 constexpr std::chrono::milliseconds kAttachPatience{30'000}, kExitPatience{20'000};
 constexpr auto kHostTtl = 15'000ms;
 constexpr int kBeatMs = 5'000, kBeatRetryMs = 500;
@@ -39,14 +42,19 @@ HostAgent::HostAgent(Door& door, Log& log, Machine& machine)
                     post(event.kv.key.substr(event.kv.key.rfind('/') + 1), {EventType::stop_wanted});
               }}) {}
 
+void HostAgent::prepare() {
+  if (std::exchange(prepared_, true)) return;
+  queue_.start(kWorkers, "host-job-");
+  watch_.start();
+  checks_.start();
+}
+
 Result<void> HostAgent::activate() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = false;
   }
-  queue_.start(kWorkers, "host-job-");
-  watch_.start();
-  checks_.start();
+  prepare();
   adopt_all();
   specs_.start("host-specs");
   stops_.start("host-stops");
@@ -55,12 +63,18 @@ Result<void> HostAgent::activate() {
 }
 
 void HostAgent::quiesce() {
+  // All are asked before the first is waited for: a swap's pause lasts as long.
+  beat_.ask_stop();
+  stops_.ask_stop();
+  specs_.ask_stop();
+  checks_.ask_stop();
   beat_.stop();
   stops_.stop();
   specs_.stop();
   queue_.stop();
   watch_.stop();
   checks_.stop();
+  prepared_ = false;
 }
 
 void HostAgent::drain(Deadline deadline) {
@@ -246,6 +260,8 @@ Result<UniqueFd> HostAgent::attach(AttachRequest request) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return Error{Code::unavailable, "this machine's host plugin is being replaced"};
   sessions_.remove_if([](const auto& old) { return old->done(); });
+  if (sessions_.size() >= kSessionsMax)
+    return Error{Code::resource_exhausted, std::to_string(kSessionsMax) + " clients are attached to jobs here"};
   session->start();
   sessions_.push_back(std::move(session));
   return std::move(ends->second);
@@ -254,6 +270,46 @@ Result<UniqueFd> HostAgent::attach(AttachRequest request) {
 Result<void> HostAgent::signal(const std::string& job_id, int number) {
   if (!find(job_id)) return Error{Code::not_found, "this machine has no job " + job_id};
   return machine_.signal(job_id, number);
+}
+
+Result<void> HostAgent::withdraw(const std::string& job_id) {
+  if (!find(job_id)) return Error{Code::not_found, "this machine has no job " + job_id};
+  post(job_id, {EventType::withdraw_wanted});  // remembered, and for a job that is not announced yet
+  checks_.withdraw(job_id);                    // and true when we answer
+  return {};
+}
+
+Result<void> HostAgent::end(const std::string& job_id) {
+  if (!find(job_id)) return Error{Code::not_found, "this machine has no job " + job_id};
+  post(job_id, {EventType::stop_wanted});
+  return {};
+}
+
+std::vector<JobUnit> HostAgent::units() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<JobUnit> units;
+  for (const auto& [id, job] : jobs_) units.push_back(job->unit);
+  return units;
+}
+
+std::optional<JobUnit> HostAgent::unit(const std::string& job_id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = jobs_.find(job_id);
+  if (found == jobs_.end()) return std::nullopt;
+  return found->second->unit;
+}
+
+std::string HostAgent::running_job(const std::string& app_id) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, job] : jobs_)
+    if (job->unit.spec.app_id == app_id && job->unit.phase != Phase::down) return id;
+  return {};
+}
+
+bool HostAgent::is_awaited(const std::string& job_id) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(sessions_.begin(), sessions_.end(),
+                     [&](const auto& session) { return !session->done() && session->job_id() == job_id; });
 }
 
 json::array HostAgent::list() const {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,12 +21,14 @@
 
 namespace flynn::host {
 
-/// Thread: activate, quiesce, drain and stop [control]; the rest [any]. Borrows door, log and machine.
+/// Thread: prepare, activate, quiesce, drain and stop [control]; the rest [any]. Borrows door, log and machine.
 class HostAgent {
  public:
   HostAgent(Door& door, Log& log, Machine& machine);
   ~HostAgent() { stop(); }
 
+  /// Starts the threads that wait for work, so that activate() need not; nothing happens before it.
+  void prepare();
   /// Adopts what runs, then follows the store.
   Result<void> activate();
   /// Acts no more; containers run on.
@@ -35,7 +39,21 @@ class HostAgent {
 
   Result<UniqueFd> attach(AttachRequest request);
   Result<void> signal(const std::string& job_id, int number);
+  /// Takes its services out of discovery for good; it runs on. `not_found`.
+  Result<void> withdraw(const std::string& job_id);
+  /// Ends a job as a stop key does, for one that the scheduler does not know. `not_found`.
+  Result<void> end(const std::string& job_id);
   json::array list() const;
+  std::vector<JobUnit> units() const;
+  std::optional<JobUnit> unit(const std::string& job_id) const;
+  /// A job of the app that is not down, empty when there is none.
+  std::string running_job(const std::string& app_id) const;
+  /// Whether a client is attached to the job, which may not be here yet.
+  bool is_awaited(const std::string& job_id) const;
+  /// What happens to jobs ("create", "start", "stop", "error", "cleanup"), on the threads that make it happen, those of
+  /// one job one after another. Before activate(). Must be quick.
+  using Observer = std::function<void(const char* event, const JobUnit& unit)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
   std::size_t jobs_alive() const;
 
  private:
@@ -77,9 +95,11 @@ class HostAgent {
   Log& log_;
   Machine& machine_;
   const std::string host_id_;
+  Observer observer_;
   mutable std::mutex mutex_;         // jobs_, their units, sessions_
   std::condition_variable changed_;  // a unit changed, or we stop
   bool stopping_ = false;
+  bool prepared_ = false;  // [control]
   std::map<std::string, JobPtr> jobs_;
   std::list<std::unique_ptr<AttachSession>> sessions_;
   WatchLoop watch_;

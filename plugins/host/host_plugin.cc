@@ -4,10 +4,10 @@
 #include <mutex>
 
 #include "exec_session.h"
-#include "files.h"
 #include "flynn/sdk/plugin.h"
 #include "flynn/sdk/stream.h"
 #include "host_agent.h"
+#include "host_api.h"
 #include "names.h"
 
 namespace flynn::host {
@@ -36,28 +36,49 @@ class HostPlugin : public Plugin {
     if (const auto* ports = find_array(config, "host_ports_allowed"))
       for (const auto& port : *ports)
         options_.host_ports_allowed.push_back(static_cast<std::uint16_t>(port.to_number<std::int64_t>()));
-    return {};
-  }
-
-  Result<void> start() override {
+    api_options_.keys = strings_or_empty(config, "http_keys");
     auto info = host().info();
     if (!info) return info.error();
     options_.host_id = info->node;
-    auto machine = Machine::open(host(), host(), NodePaths{info->data_dir, info->run_dir}, options_);
+    api_options_.version = info->version;
+    auto machine = Machine::make(host(), NodePaths{info->data_dir, info->run_dir}, options_);
     if (!machine) return machine.error();
     machine_ = std::move(*machine);
+    // In a swap the other instance works on while we do this, and nobody waits: see is_set_up().
+    if (machine_->is_set_up()) {
+      if (auto ready = machine_->set_up(host()); !ready) return ready;
+      machine_ready_ = true;
+    }
     agent_ = std::make_unique<HostAgent>(host(), host(), *machine_);
+    volumes_ = std::make_unique<VolumeFolders>(machine_->paths(),
+                                               [this](const std::string& app) { return agent_->running_job(app); });
+    api_ = std::make_unique<HostApi>(host(), host(), *machine_, *agent_, *volumes_, api_options_);
+    agent_->prepare();
+    return open_api();
+  }
+
+  Result<void> start() override {
+    if (!machine_) return Error{Code::failed_precondition, "not configured"};
+    if (!machine_ready_)
+      if (auto ready = machine_->set_up(host()); !ready) return ready;
+    machine_ready_ = true;
     return {};
   }
 
-  Result<void> activate() override { return agent_->activate(); }
+  Result<void> activate() override {
+    if (auto active = agent_->activate(); !active) return active;
+    api_->resume();
+    return {};
+  }
 
   Result<void> quiesce() override {
+    api_->quiesce();
     agent_->quiesce();
     return {};
   }
 
   Result<void> drain(Deadline deadline) override {
+    api_->drain(deadline);
     agent_->drain(deadline);
     const std::lock_guard lock(execs_mutex_);
     execs_.clear();  // a command does not outlive the plugin that started it
@@ -69,11 +90,24 @@ class HostPlugin : public Plugin {
       const std::lock_guard lock(execs_mutex_);
       execs_.clear();
     }
-    if (agent_) agent_->stop();
+    if (!agent_) return {};
+    agent_->quiesce();  // nothing tells the API of events any more
+    api_->stop();
+    agent_->stop();
     return {};
   }
 
  private:
+  // Without a socket in the configuration there is no HTTP, and calls work.
+  Result<void> open_api() {
+    auto listening = host().listener("host.http");
+    if (listening) return api_->prepare(std::move(*listening));
+    if (listening.error().code != Code::not_found && listening.error().code != Code::permission_denied)
+      return listening.error();
+    host().info("http_off", {{"why", listening.error().message}});
+    return {};
+  }
+
   void method(const char* name, Result<Reply> (HostPlugin::*function)(Call&)) {
     on("flynn.host/1", name, [this, function](Call& call) { return (this->*function)(call); });
   }
@@ -158,27 +192,16 @@ class HostPlugin : public Plugin {
   }
 
   Result<Reply> volumes(Call&) {
-    json::array volumes;
-    for (const auto& app : list_folder(machine_->paths().volumes()))
-      for (const auto& name : list_folder(machine_->paths().volumes() + "/" + app))
-        volumes.push_back(json::object{
-            {"id", app + "." + name}, {"app_id", app}, {"path", machine_->paths().volumes() + "/" + app + "/" + name}});
-    return Reply{{{"volumes", std::move(volumes)}}};
+    json::array list;
+    for (const auto& volume : volumes_->list())
+      list.push_back({{"id", volume.id}, {"app_id", volume.app_id}, {"path", volume.path}});
+    return Reply{{{"volumes", std::move(list)}}};
   }
 
   Result<Reply> volume_destroy(Call& call) {
     auto id = require_string(call.body, "id");
     if (!id) return id.error();
-    const auto dot = id->rfind('.');
-    const auto app = id->substr(0, dot), name = dot == std::string::npos ? std::string() : id->substr(dot + 1);
-    if (!is_safe_name(app) || !is_safe_name(name))
-      return Error{Code::invalid_argument, "member \"id\" is no volume id"};
-    for (const auto& job : agent_->list())
-      if (string_or(job.as_object(), "app_id") == app && string_or(job.as_object(), "state") != "down")
-        return Error{Code::failed_precondition, "job " + string_or(job.as_object(), "id") + " of the app still runs"};
-    const auto path = machine_->paths().volumes() + "/" + app + "/" + name;
-    if (!path_exists(path)) return Error{Code::not_found, "there is no volume " + *id};
-    if (auto removed = remove_tree(path); !removed) return removed.error();
+    if (auto destroyed = volumes_->destroy(*id); !destroyed) return destroyed.error();
     return Reply{};
   }
 
@@ -196,7 +219,11 @@ class HostPlugin : public Plugin {
 
   HostOptions options_;
   std::unique_ptr<Machine> machine_;
+  bool machine_ready_ = false;
   std::unique_ptr<HostAgent> agent_;
+  std::unique_ptr<VolumeFolders> volumes_;
+  HostApiOptions api_options_;
+  std::unique_ptr<HostApi> api_;
   std::mutex execs_mutex_;
   std::list<std::unique_ptr<ExecSession>> execs_;
   std::uint64_t exec_number_ = 0;

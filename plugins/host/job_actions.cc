@@ -2,6 +2,7 @@
 // acts.
 #include "files.h"
 #include "host_agent.h"
+#include "job_events.h"
 
 namespace flynn::host {
 namespace {
@@ -20,10 +21,14 @@ void HostAgent::handle(const std::string& job_id, const JobEvent& event) {
   const auto job = find(job_id);
   if (!job || job->removed) return;
   std::vector<ActionType> actions;
+  const char* happened = nullptr;
   {
     const std::lock_guard lock(mutex_);
+    const auto before = job->unit.phase;
     actions = plan(job->unit, event, now_rfc3339());
+    happened = job_event(before, job->unit);
   }
+  if (happened != nullptr && observer_) observer_(happened, job->unit);
   for (const auto action : actions) act(job, action);
   changed_.notify_all();
 }
@@ -39,6 +44,8 @@ void HostAgent::act(const JobPtr& job, ActionType action) {
       return do_begin_checks(job);
     case ActionType::withdraw:
       return checks_.remove(spec.id);
+    case ActionType::stop_announcing:
+      return checks_.withdraw(spec.id);
     case ActionType::signal_term:
       return do_signal(job, 15);
     case ActionType::signal_kill:
@@ -91,6 +98,7 @@ void HostAgent::do_start(const JobPtr& job) {
 void HostAgent::do_begin_checks(const JobPtr& job) {
   const auto id = job->unit.spec.id;
   checks_.add(job->unit.spec, job->unit.address, job->unit.phase == Phase::up,
+              job->unit.withdrawn ? Announce::no : Announce::yes,
               {[this, id] { post(id, {EventType::checks_passed}); },
                [this, id](const std::string& why) {
                  post(id, {EventType::checks_gave_up, why});
@@ -110,6 +118,7 @@ void HostAgent::do_tear_down(const JobPtr& job) {
   watch_.forget(spec.id);
   if (auto torn = machine_.tear_down(spec); !torn)
     log_.error("job_not_torn_down", {{"job", spec.id}, {"error", torn.error().message}});
+  if (observer_) observer_("cleanup", job->unit);
   log_.info("job_down", {{"job", spec.id},
                          {"app", spec.app_name},
                          {"type", spec.type},

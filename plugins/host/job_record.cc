@@ -17,6 +17,7 @@ Result<void> save_record(const NodePaths& paths, const JobUnit& unit, const json
                         {"address", unit.address},
                         {"error", unit.error},
                         {"stop_requested", unit.stop_requested},
+                        {"withdrawn", unit.withdrawn},
                         {"created_at", unit.created_at},
                         {"started_at", unit.started_at},
                         {"up_at", unit.up_at},
@@ -42,6 +43,7 @@ Result<JobRecord> load_record(const NodePaths& paths, const std::string& job_id)
   unit.address = string_or(*document, "address");
   unit.error = string_or(*document, "error");
   unit.stop_requested = bool_or(*document, "stop_requested");
+  unit.withdrawn = bool_or(*document, "withdrawn");
   unit.created_at = string_or(*document, "created_at");
   unit.started_at = string_or(*document, "started_at");
   unit.up_at = string_or(*document, "up_at");

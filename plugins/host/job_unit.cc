@@ -107,6 +107,10 @@ Actions plan(JobUnit& unit, const JobEvent& event, const std::string& now) {
     case EventType::forgotten:
       unit.stop_requested = unit.forgotten = true;
       return begin_stop(unit, now);
+    case EventType::withdraw_wanted:
+      if (!alive(unit)) return {};
+      unit.withdrawn = true;
+      return {stop_announcing, report};
     case EventType::prepared:
       return unit.phase == Phase::preparing ? after_prepare(unit, now) : Actions{};
     case EventType::attacher_came:

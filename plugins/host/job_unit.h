@@ -16,11 +16,12 @@ namespace flynn::host {
 enum class Phase { none, preparing, created, running, up, stopping, down };
 
 enum class EventType {
-  wanted,          // the spec appeared
-  stop_wanted,     // a stop key appeared
-  forgotten,       // the spec went away
-  prepared,        // container made
-  prepare_failed,  // text: why
+  wanted,           // the spec appeared
+  stop_wanted,      // a stop key appeared
+  forgotten,        // the spec went away
+  withdraw_wanted,  // out of discovery, and run on
+  prepared,         // container made
+  prepare_failed,   // text: why
   attacher_came,
   started,         // the program runs
   start_failed,    // text: why
@@ -44,8 +45,9 @@ struct JobEvent {
 enum class ActionType {
   prepare,  // layers, root, network, container
   start_program,
-  begin_checks,  // and announce the ports that have none
-  withdraw,      // out of discovery, checks end
+  begin_checks,     // and announce the ports that have none
+  withdraw,         // out of discovery, checks end
+  stop_announcing,  // out of discovery for good, checks go on
   signal_term,
   signal_kill,
   tear_down,    // nothing of it stays mounted or running
@@ -60,7 +62,7 @@ enum class ActionType {
 struct JobUnit {
   JobSpec spec;
   Phase phase = Phase::none;
-  bool stop_requested = false, forgotten = false, attacher_here = false, oom = false;
+  bool stop_requested = false, forgotten = false, attacher_here = false, oom = false, withdrawn = false;
   std::string error;
   std::optional<int> exit_status;
   std::string address, created_at, started_at, up_at, ended_at;  // RFC 3339 but for the address

@@ -19,6 +19,19 @@ namespace {
 std::string record_file(const NodePaths& paths) { return paths.data_dir + "/node.json"; }
 std::string init_file(const NodePaths& paths) { return paths.run_dir + "/flynn-init"; }
 
+// What was last given to nftables.
+std::string rules_file(const NodePaths& paths) { return paths.run_dir + "/packet-rules"; }
+
+std::string_view init_image() {
+  return {flynn_init_image, static_cast<std::size_t>(flynn_init_image_end - flynn_init_image)};
+}
+
+// Running jobs have some of these mounted, and an fsync costs milliseconds: the same bytes are not written again.
+Result<void> write_if_changed(const std::string& path, std::string_view text, mode_t mode) {
+  if (auto there = read_file(path, text.size() + 1); there && *there == text) return {};
+  return write_file(path, text, mode);
+}
+
 void keep_first(Result<void>& kept, Result<void> next) {
   if (kept && !next) kept = std::move(next);
 }
@@ -26,11 +39,8 @@ void keep_first(Result<void>& kept, Result<void> next) {
 }  // namespace
 
 Result<std::string> write_init_program(const NodePaths& paths) {
-  const std::string_view image(flynn_init_image, static_cast<std::size_t>(flynn_init_image_end - flynn_init_image));
   const auto file = init_file(paths);
-  // Running jobs have it mounted; the same bytes need not be written again.
-  if (auto there = read_file(file, image.size() + 1); there && *there == image) return file;
-  if (auto done = write_file(file, image, 0755); !done) return done.error();
+  if (auto done = write_if_changed(file, init_image(), 0755); !done) return done.error();
   return file;
 }
 
@@ -42,40 +52,61 @@ Result<NodeRecord> read_node_record(const NodePaths& paths) {
   return NodeRecord{string_or(*document, "host_id"), string_or(*document, "bridge")};
 }
 
-Machine::Machine(Door& door, NodePaths paths, HostOptions options, Subnet subnet, CgroupTree cgroups,
-                 OciRuntime runtime)
-    : paths_(paths),
-      options_(std::move(options)),
-      cgroups_(std::move(cgroups)),
-      runtime_(std::move(runtime)),
-      layers_(door, std::move(paths)),
-      addresses_(subnet) {}
+Machine::Machine(Door& door, NodePaths paths, HostOptions options, Subnet subnet)
+    : paths_(paths), options_(std::move(options)), layers_(door, std::move(paths)), addresses_(subnet) {}
 
-Result<std::unique_ptr<Machine>> Machine::open(Door& door, Log& log, NodePaths paths, HostOptions options) {
+Result<std::unique_ptr<Machine>> Machine::make(Door& door, NodePaths paths, HostOptions options) {
   auto subnet = Subnet::parse(options.subnet);
   if (!subnet) return subnet.error();
-  for (const auto& folder : {paths.layer_folder(), paths.layer_mounts(), paths.jobs(), paths.logs(), paths.volumes(),
-                             paths.netns_folder(), paths.runtime_root()})
-    if (auto made = make_folders(folder); !made) return made.error();
-  const json::object record{{"v", 1}, {"host_id", options.host_id}, {"bridge", options.bridge}};
-  if (auto done = write_file(record_file(paths), json::serialize(record)); !done) return done.error();
-  auto init = write_init_program(paths);
+  return std::unique_ptr<Machine>(new Machine(door, std::move(paths), std::move(options), *subnet));
+}
+
+BridgeOptions Machine::bridge() const {
+  return {options_.bridge, table_name(options_.host_id + options_.bridge), addresses_.subnet(),
+          options_.host_ports_allowed};
+}
+
+// All that the bridge and its rules depend on, and what a purge needs.
+std::string Machine::record() const {
+  return json::serialize(json::object{
+      {"v", 1},
+      {"host_id", options_.host_id},
+      {"bridge", options_.bridge},
+      {"subnet", options_.subnet},
+      {"host_ports_allowed", json::array(options_.host_ports_allowed.begin(), options_.host_ports_allowed.end())}});
+}
+
+bool Machine::is_set_up() const {
+  // The record outlives a reboot, the rules' text in run_dir does not.
+  return read_file(record_file(paths_)).value_or("") == record() &&
+         read_file(rules_file(paths_)).value_or("") == packet_rules(bridge()) &&
+         read_file(init_file(paths_), init_image().size() + 1).value_or("") == init_image();
+}
+
+Result<void> Machine::set_up(Log& log) {
+  for (const auto& folder : {paths_.layer_folder(), paths_.layer_mounts(), paths_.jobs(), paths_.logs(),
+                             paths_.volumes(), paths_.netns_folder(), paths_.runtime_root()})
+    if (auto made = make_folders(folder); !made) return made;
+  if (auto done = write_if_changed(record_file(paths_), record(), 0600); !done) return done;
+  auto init = write_init_program(paths_);
   if (!init) return init.error().context("write the init program");
-  auto cgroups = CgroupTree::open(options.host_id);
+  auto cgroups = CgroupTree::open(options_.host_id);
   if (!cgroups) return cgroups.error();
   if (auto prepared = cgroups->prepare(); !prepared) return prepared.error().context("prepare the control groups");
-  auto runtime = OciRuntime::probe(options.runtime, *init, paths.run_dir + "/trial", paths.runtime_root(), *cgroups);
+  cgroups_ = std::move(*cgroups);
+  auto runtime = OciRuntime::probe(options_.runtime, *init, paths_.run_dir + "/trial", paths_.runtime_root(), cgroups_);
   if (!runtime) return runtime.error();
+  runtime_ = std::move(*runtime);
   log.info(
       "runtime_chosen",
-      {{"runtime", runtime->name()}, {"cgroup", cgroups->layout_name()}, {"passed_over", runtime->outcome().reason}});
-  const BridgeOptions bridge{options.bridge, table_name(options.host_id + options.bridge), *subnet,
-                             options.host_ports_allowed};
-  if (auto made = ensure_bridge(bridge); !made) return made.error().context("make the bridge " + options.bridge);
+      {{"runtime", runtime_.name()}, {"cgroup", cgroups_.layout_name()}, {"passed_over", runtime_.outcome().reason}});
+  if (auto made = ensure_bridge(bridge()); !made) return made.error().context("make the bridge " + options_.bridge);
   // Without packet rules jobs reach each other and this machine, but not the world.
-  if (auto ruled = ensure_packet_rules(bridge); !ruled) log.warn("no_packet_rules", {{"error", ruled.error().message}});
-  return std::unique_ptr<Machine>(
-      new Machine(door, std::move(paths), std::move(options), *subnet, std::move(*cgroups), std::move(*runtime)));
+  if (auto ruled = ensure_packet_rules(bridge()); !ruled) {
+    log.warn("no_packet_rules", {{"error", ruled.error().message}});
+    return {};
+  }
+  return write_if_changed(rules_file(paths_), packet_rules(bridge()), 0600);
 }
 
 Result<void> Machine::connect(const JobSpec& spec, const std::string& address) {

@@ -25,8 +25,13 @@ struct PreparedJob {
 /// Everything here may block. Thread: [any], one thread a job. Borrows `door`.
 class Machine {
  public:
-  /// Probes the runtime, makes folders and bridge. Errors say which step failed.
-  static Result<std::unique_ptr<Machine>> open(Door& door, Log& log, NodePaths paths, HostOptions options);
+  /// Changes nothing of the machine: invalid_argument for a subnet that is none.
+  static Result<std::unique_ptr<Machine>> make(Door& door, NodePaths paths, HostOptions options);
+  /// Whether an earlier set_up() of the same options and the same init program was carried through. Another one then
+  /// changes nothing that running jobs or another instance stand on.
+  bool is_set_up() const;
+  /// Makes the folders and the bridge, probes the runtime. Errors say which step failed. Before any job.
+  Result<void> set_up(Log& log);
 
   /// Layers, root, network, volumes, container. What a failed step leaves is undone by tear_down.
   Result<PreparedJob> prepare(const JobSpec& spec);
@@ -45,7 +50,9 @@ class Machine {
   std::string gateway() const { return addresses_.subnet().gateway(); }
 
  private:
-  Machine(Door& door, NodePaths paths, HostOptions options, Subnet subnet, CgroupTree cgroups, OciRuntime runtime);
+  Machine(Door& door, NodePaths paths, HostOptions options, Subnet subnet);
+  std::string record() const;
+  BridgeOptions bridge() const;
   Result<void> connect(const JobSpec& spec, const std::string& address);
   Result<std::string> make_config(const JobSpec& spec);
   Result<std::string> make_volume(const JobSpec& spec, const JobVolume& volume);

@@ -100,6 +100,8 @@ class StoreMirror {
   /// `thread_name`: at most 15 characters.
   void start(const std::string& thread_name);
   void stop() { worker_.stop(); }
+  /// Does not wait, for an owner of several that stops them together.
+  void ask_stop() { worker_.ask_stop(); }
 
  private:
   void run(const StopSignal& stop);

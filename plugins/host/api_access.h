@@ -1,0 +1,21 @@
+// Who may speak to the host's HTTP API.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/message.h"
+
+namespace flynn::host {
+
+enum class Admission { admitted, stranger, browser };
+
+/// A browser (its requests have an Origin) never is admitted. A peer on loopback whose process is root's or our own
+/// user's is; anybody else needs Basic authentication with one of `keys` as the password. Thread: [any].
+Admission admit(const http::HttpRequest& request, const std::vector<std::string>& keys);
+
+/// Compared in constant time; the user name is of no account, and an empty key never fits.
+bool has_key(std::string_view authorization, const std::vector<std::string>& keys);
+
+}  // namespace flynn::host

@@ -1,0 +1,116 @@
+// A job that really runs, by the host's API alone.
+#include <unistd.h>
+
+#include "api_node_test.h"
+#include "attach_frames.h"
+#include "child_process.h"
+#include "digest.h"
+#include "job_record.h"
+
+namespace flynn::host {
+namespace {
+
+// Nothing of another node on this machine is touched.
+HostOptions own_options() {
+  HostOptions options;
+  const auto number = static_cast<unsigned>(::getpid());
+  options.host_id = "hostapi" + std::to_string(number);
+  options.bridge = "fh" + std::to_string(number);
+  options.subnet = "10." + std::to_string(200 + number % 50) + "." + std::to_string(number / 50 % 256) + ".0/24";
+  return options;
+}
+
+class HostApiContainer : public HostApiNode {
+ protected:
+  HostApiContainer() : HostApiNode(own_options()) {}
+  ~HostApiContainer() override {
+    const auto& options = machine_->options();
+    agent_->quiesce();
+    for (const auto& unit : agent_->units())  // of a test that failed
+      if (unit.phase != Phase::down) (void)machine_->tear_down(unit.spec);
+    (void)remove_bridge(options.bridge, table_name(options.host_id + options.bridge));
+    machine_->cgroups().remove_base();
+  }
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "containers need root";
+    for (const char* program : {"/usr/bin/mksquashfs", "/usr/bin/conmon"})
+      if (!path_exists(program)) GTEST_SKIP() << "this machine has no " << program;
+    const auto ready = machine_->set_up(log_);
+    ASSERT_TRUE(ready) << ready.error().message;
+    EXPECT_TRUE(machine_->is_set_up());
+    HostApiNode::SetUp();
+    door_->let_the_scheduler_lead();
+    EXPECT_TRUE(StoreClient(*door_).put("apps/app", json::object{{"v", 1}, {"id", "app"}}).ok());
+  }
+  // A root file system with the program alone, in this machine's cache of layers.
+  std::string given_layer() {
+    const auto root = folder_ + "/root", file = folder_ + "/layer";
+    EXPECT_TRUE(make_folders(root + "/bin", 0755).ok());
+    std::filesystem::permissions(root, std::filesystem::perms(0755));
+    std::filesystem::copy_file(FLYNN_TEST_JOB, root + "/bin/job");
+    auto packed = run_child({{"/usr/bin/mksquashfs", root, file, "-all-root", "-quiet", "-no-progress"}, {}, {}},
+                            Deadline::after(60s));
+    EXPECT_TRUE(packed && packed->status == 0) << (packed ? packed->output : packed.error().message);
+    const auto bytes = read_file(file, 64u << 20).value_or("");
+    const auto id = sha512_256_hex(bytes);
+    EXPECT_TRUE(write_file(machine_->paths().layer_file(id), bytes).ok());
+    return id;
+  }
+  bool is_recorded_as_withdrawn(const std::string& id) {
+    StopSignal never;
+    for (const auto deadline = Deadline::after(20s); !deadline.passed(); never.wait(20))
+      if (const auto record = load_record(machine_->paths(), id); record && record->unit.withdrawn) return true;
+    return false;
+  }
+  Answer put_until_led(const std::string& id, const json::object& job) {
+    const auto deadline = Deadline::after(20s);
+    StopSignal never;
+    while (true) {
+      auto answer = ask("PUT /host/jobs/" + id, json::serialize(job));
+      if (answer.status == 200 || deadline.passed()) return answer;
+      never.wait(50);
+    }
+  }
+};
+
+TEST_F(HostApiContainer, RunsAJobThatIsAttachedToWithdrawnAndStopped) {
+  const auto& host = machine_->options().host_id;
+  const auto id = new_uuid();
+  const json::object job{
+      {"mountspecs", json::array{json::object{{"type", "squashfs"}, {"id", given_layer()}}}},
+      {"metadata", json::object{{"flynn-controller.app", "app"}}},
+      {"config", json::object{{"args", json::array{"/bin/job"}}, {"working_dir", "/"}, {"stdin", true}}}};
+  auto listener = given_listener("/host/jobs/" + id);
+  ApiClient attached(port_);
+  attached.send(request_text("POST /attach", R"({"job_id":")" + id + R"(","flags":23})"));
+  attached.read_until(std::string("\r\n\r\n\1"));
+
+  const auto put = put_until_led(id, job);
+  ASSERT_EQ(put.status, 200) << put.body;
+  attached.read_until(std::string("\1\0", 2) + data_frame(1, "hello\n"));
+  attached.send(data_frame(0, "again\n"));
+  attached.read_until(data_frame(1, "again\n"));
+  listener->read_until(R"("event":"start")");
+
+  const auto running = ask("GET /host/jobs/" + id).json();
+  EXPECT_EQ(running.at("status"), 1);
+  EXPECT_GT(running.at("pid").as_int64(), 1);
+  EXPECT_FALSE(running.at("internal_ip").as_string().empty());
+  EXPECT_EQ(ask("PUT /host/jobs/" + id + "/signal/28").status, 200) << "SIGWINCH, which it ignores";
+  EXPECT_EQ(ask("PUT /host/jobs/" + id + "/discoverd-deregister").status, 200);
+  EXPECT_TRUE(is_recorded_as_withdrawn(id)) << "the next instance must not announce it again";
+  EXPECT_EQ(ask("DELETE /host/jobs/" + host + "-" + id).status, 200);
+  const auto told = attached.read_until("");
+  EXPECT_EQ(told.substr(told.size() - 5), exit_frame(143)) << "by SIGTERM";
+  const auto events = listener->read_until(R"("event":"cleanup")");
+  const auto begin = events.find(R"({"event":"stop")");
+  const auto stopped = parse_json_object(events.substr(begin, events.find('\n', begin) - begin));
+  ASSERT_TRUE(stopped) << events;
+  const auto& ended = stopped->at("job");
+  EXPECT_EQ(ended.at("status"), 3);
+  EXPECT_EQ(ended.at("exit_status"), 143);
+  EXPECT_EQ(ended.at("force_stop"), true);
+}
+
+}  // namespace
+}  // namespace flynn::host
