@@ -45,6 +45,7 @@ HttpRequest request_of(const net::HTTPServerRequestImpl& from) {
   out.upgrade = from.get("Upgrade", "");
   out.last_event_id = from.get("Last-Event-Id", "");
   out.origin = from.get("Origin", "");
+  out.host = from.get("Host", "");
   return out;
 }
 

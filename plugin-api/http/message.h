@@ -25,7 +25,7 @@ struct HttpRequest {
   std::string method;
   std::vector<std::string> segments;  // of the path, decoded
   std::vector<std::pair<std::string, std::string>> query;
-  std::string accept, content_type, authorization, upgrade, last_event_id, origin;
+  std::string accept, content_type, authorization, upgrade, last_event_id, origin, host;
   std::string body;
   /// False through the door, where no stream can follow the answer.
   bool streams = true;

@@ -1,5 +1,6 @@
 #include "api_access.h"
 
+#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <unistd.h>
@@ -39,6 +40,17 @@ std::string password_of(std::string_view authorization) {
   return colon == std::string::npos ? std::string() : decoded.substr(colon + 1);
 }
 
+// "127.0.0.1:1113", "[::1]:1113", "localhost", or none at all, as HTTP/1.0 clients send it.
+bool names_this_machine(std::string_view host) {
+  if (host.empty() || host == "localhost" || host.starts_with("localhost:")) return true;
+  const bool wide = host.front() == '[';
+  const auto end = wide ? host.find(']') : host.find(':');
+  if (wide && end == std::string_view::npos) return false;
+  const std::string address(host.substr(wide ? 1 : 0, wide ? end - 1 : end));
+  in6_addr parsed{};
+  return ::inet_pton(wide ? AF_INET6 : AF_INET, address.c_str(), &parsed) == 1;
+}
+
 }  // namespace
 
 bool has_key(std::string_view authorization, const std::vector<std::string>& keys) {
@@ -53,11 +65,14 @@ bool has_key(std::string_view authorization, const std::vector<std::string>& key
   return matches > 0;
 }
 
-Admission admit(const http::HttpRequest& request, const std::vector<std::string>& keys) {
+Admission admit(const http::HttpRequest& request, const std::vector<std::string>& keys, bool trust_own_process) {
   if (!request.origin.empty()) return Admission::browser;
   if (has_key(request.authorization, keys)) return Admission::admitted;
-  const auto uid = peer_uid(request.connection);
-  return uid && (*uid == 0 || *uid == ::geteuid()) ? Admission::admitted : Admission::stranger;
+  if (!names_this_machine(request.host)) return Admission::stranger;
+  const auto peer = peer_of(request.connection);
+  if (!peer || (peer->uid != 0 && peer->uid != ::geteuid())) return Admission::stranger;
+  if (!trust_own_process && is_our_socket(peer->inode)) return Admission::stranger;
+  return Admission::admitted;
 }
 
 }  // namespace flynn::host

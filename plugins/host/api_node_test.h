@@ -150,7 +150,8 @@ inline Answer answer_of(const std::string& bytes) {
 
 inline std::string request_text(const std::string& what, const std::string& body = {},
                                 const std::string& headers = {}) {
-  return what + " HTTP/1.1\r\nHost: node1\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
+  return what +
+         " HTTP/1.1\r\nHost: 127.0.0.1:1113\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
          "\r\n" + headers + "\r\n" + body;
 }
 
@@ -166,7 +167,7 @@ class HostApiNode : public ::testing::Test {
     volumes_ = std::make_unique<VolumeFolders>(machine_->paths(),
                                                [this](const std::string& app) { return agent_->running_job(app); });
     api_ = std::make_unique<HostApi>(*door_, log_, *machine_, *agent_, *volumes_,
-                                     HostApiOptions{"1.2.0", {"another of sixteen", kKey}});
+                                     HostApiOptions{"1.2.0", {"another of sixteen", kKey}, true});
     UniqueFd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     auto address = ApiClient::address_of(0);
     socklen_t size = sizeof address;

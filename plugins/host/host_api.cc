@@ -174,7 +174,7 @@ void HostApi::stop() {
 }
 
 http::HttpResponse HostApi::handle(const http::HttpRequest& request) {
-  switch (admit(request, options_.keys)) {
+  switch (admit(request, options_.keys, options_.trust_own_process)) {
     case Admission::browser:
       return failure(403, "forbidden", "the host's API is not for pages in a browser");
     case Admission::stranger:

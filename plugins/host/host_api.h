@@ -14,8 +14,9 @@
 namespace flynn::host {
 
 struct HostApiOptions {
-  std::string version;            // of the plugin
-  std::vector<std::string> keys;  // passwords of peers that are not root or our own user on loopback
+  std::string version;             // of the plugin
+  std::vector<std::string> keys;   // passwords of peers that are not root or our own user on loopback
+  bool trust_own_process = false;  // clients within this process are no router (tests)
 };
 
 /// Borrows all; observes `agent`, whose threads must have ended (quiesce) before this does.

@@ -109,12 +109,32 @@ TEST(PeerUid, IsTheUserWhoHoldsTheOtherEnd) {
   auto pair = connected(AF_INET, reinterpret_cast<const sockaddr*>(&narrow), sizeof narrow);
   ASSERT_TRUE(pair.server);
 
-  auto uid = peer_uid(pair.server.get());
+  auto uid = peer_of(pair.server.get());
   ASSERT_TRUE(uid) << uid.error().message;
-  EXPECT_EQ(*uid, ::geteuid());
+  EXPECT_EQ(uid->uid, ::geteuid());
   if (::geteuid() != 0) return;
   ASSERT_EQ(::fchown(pair.client.get(), kNobody, kNobody), 0);
-  EXPECT_EQ(*peer_uid(pair.server.get()), kNobody) << "it is asked of the socket, each time";
+  EXPECT_EQ(peer_of(pair.server.get())->uid, kNobody) << "it is asked of the socket, each time";
+}
+
+TEST(ApiAccess, TrustsNobodyWhoSpeaksThroughOurOwnProcessOrByAName) {
+  const auto narrow = ApiClient::address_of(0);
+  auto pair = connected(AF_INET, reinterpret_cast<const sockaddr*>(&narrow), sizeof narrow);
+  ASSERT_TRUE(pair.server);
+  http::HttpRequest request;
+  request.connection = pair.server.get();
+  request.host = "127.0.0.1:1113";
+
+  EXPECT_EQ(admit(request, {}), Admission::stranger) << "as a router in this process would";
+  EXPECT_EQ(admit(request, {}, true), Admission::admitted);
+  for (const char* own : {"", "localhost", "localhost:1113", "10.99.0.1", "[::1]:1113"}) {
+    request.host = own;
+    EXPECT_EQ(admit(request, {}, true), Admission::admitted) << own;
+  }
+  for (const char* name : {"evil.example:1113", "localhost.evil.example", "127.0.0.1.evil.example", "[::1"}) {
+    request.host = name;
+    EXPECT_EQ(admit(request, {}, true), Admission::stranger) << name;
+  }
 }
 
 TEST(PeerUid, KnowsTheOtherFamilyToo) {
@@ -123,16 +143,16 @@ TEST(PeerUid, KnowsTheOtherFamilyToo) {
   wide.sin6_addr = IN6ADDR_LOOPBACK_INIT;
   auto pair = connected(AF_INET6, reinterpret_cast<const sockaddr*>(&wide), sizeof wide);
   if (!pair.server) GTEST_SKIP() << "this machine has no IPv6 loopback";
-  const auto uid = peer_uid(pair.server.get());
+  const auto uid = peer_of(pair.server.get());
   ASSERT_TRUE(uid) << uid.error().message;
-  EXPECT_EQ(*uid, ::geteuid());
+  EXPECT_EQ(uid->uid, ::geteuid());
 
   ASSERT_EQ(::inet_pton(AF_INET6, "::ffff:127.0.0.1", &wide.sin6_addr), 1);
   auto mapped = connected(AF_INET6, reinterpret_cast<const sockaddr*>(&wide), sizeof wide);
   ASSERT_TRUE(mapped.server);
-  const auto narrow = peer_uid(mapped.server.get());
+  const auto narrow = peer_of(mapped.server.get());
   ASSERT_TRUE(narrow) << narrow.error().message;
-  EXPECT_EQ(*narrow, ::geteuid());
+  EXPECT_EQ(narrow->uid, ::geteuid());
 }
 
 TEST(PeerUid, TrustsNobodyWhoHasClosedTheSocket) {
@@ -143,15 +163,15 @@ TEST(PeerUid, TrustsNobodyWhoHasClosedTheSocket) {
 
   pair.client.reset();
 
-  EXPECT_FALSE(peer_uid(pair.server.get())) << "the kernel says uid 0 of such";
+  EXPECT_FALSE(peer_of(pair.server.get())) << "the kernel says uid 0 of such";
 }
 
 TEST(PeerUid, IsNotAskedOfUnixSocketsOrOtherMachines) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
   UniqueFd one(ends[0]), other(ends[1]);
-  EXPECT_EQ(peer_uid(one.get()).error().code, Code::permission_denied);
-  EXPECT_FALSE(peer_uid(-1));
+  EXPECT_EQ(peer_of(one.get()).error().code, Code::permission_denied);
+  EXPECT_FALSE(peer_of(-1));
 }
 
 }  // namespace

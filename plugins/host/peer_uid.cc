@@ -11,6 +11,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <string>
 
 #include "flynn/sdk/unique_fd.h"
 
@@ -85,14 +87,14 @@ Question question_of(const End& peer, const End& local) {
 
 // Of a socket that its process has closed (FIN_WAIT, TIME_WAIT), and of a listening one found in its place, the kernel
 // says uid 0: whoever sends a request and closes at once would be taken for root. Such have no inode, or another end.
-Result<uid_t> owner_of(const inet_diag_msg& found, const End& peer, const End& local) {
+Result<Peer> owner_of(const inet_diag_msg& found, const End& peer, const End& local) {
   const bool same = end_of(found.idiag_family, found.id.idiag_src, found.id.idiag_sport) == peer &&
                     end_of(found.idiag_family, found.id.idiag_dst, found.id.idiag_dport) == local;
   if (!same || found.idiag_inode == 0) return Error{Code::not_found, "no process holds the peer's socket any more"};
-  return static_cast<uid_t>(found.idiag_uid);
+  return Peer{static_cast<uid_t>(found.idiag_uid), found.idiag_inode};
 }
 
-Result<uid_t> ask_kernel(const End& peer, const End& local) {
+Result<Peer> ask_kernel(const End& peer, const End& local) {
   const auto question = question_of(peer, local);
   UniqueFd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!netlink) return errno_error(errno, "open NETLINK_SOCK_DIAG");
@@ -129,7 +131,7 @@ Result<uid_t> ask_kernel(const End& peer, const End& local) {
 
 }  // namespace
 
-Result<uid_t> peer_uid(int fd) {
+Result<Peer> peer_of(int fd) {
   sockaddr_storage theirs{}, ours{};
   socklen_t size = sizeof theirs;
   if (::getpeername(fd, reinterpret_cast<sockaddr*>(&theirs), &size) != 0)
@@ -139,6 +141,16 @@ Result<uid_t> peer_uid(int fd) {
   const End peer = end_of(theirs), local = end_of(ours);
   if (!peer.is_loopback()) return Error{Code::permission_denied, "the peer is not on this machine's loopback"};
   return ask_kernel(peer, local);
+}
+
+bool is_our_socket(std::uint32_t inode) {
+  const std::string wanted = "socket:[" + std::to_string(inode) + "]";
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", failed)) {
+    std::error_code gone;  // a descriptor may be closed meanwhile
+    if (std::filesystem::read_symlink(entry.path(), gone) == wanted) return true;
+  }
+  return failed.operator bool();  // what can't be known is not trusted
 }
 
 }  // namespace flynn::host
