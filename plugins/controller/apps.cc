@@ -1,6 +1,7 @@
 /// Apps: create, list, change, delete.
 #include "apps.h"
 
+#include <algorithm>
 #include <array>
 #include <random>
 
@@ -72,9 +73,21 @@ Outcome<HttpResponse> get_app(Context& context, const HttpRequest&, const Params
   return json_answer(public_form(app->value));
 }
 
+/// The one body that is no typed object for the original: a misspelt member is refused, not passed over.
+Verdict check_members(const json::object& asked) {
+  static constexpr std::array<std::string_view, 9> kKnown = {
+      "id", "name", "meta", "strategy", "release", "deploy_timeout", "created_at", "updated_at", "protected"};
+  for (const auto& entry : asked) {
+    if (std::find(kKnown.begin(), kKnown.end(), entry.key()) == kKnown.end())
+      return validation(std::string(entry.key()), "is no field of an app");
+  }
+  return std::nullopt;
+}
+
 Outcome<HttpResponse> update_app(Context& context, const HttpRequest& request, const Params& params) {
   auto asked = body_of(request);
   if (!asked) return asked.error();
+  if (Verdict bad = check_members(*asked)) return *bad;
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
   json::object changed = app->value;
