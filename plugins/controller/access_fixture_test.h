@@ -7,6 +7,7 @@
 #include "api.h"
 #include "auth.h"
 #include "node_door_test.h"
+#include "openapi_checker_test.h"
 
 namespace flynn::controller {
 inline std::string base64(const std::string& text) {
@@ -41,7 +42,12 @@ class AccessTest : public testing::Test {
     request.accept = request.content_type = "application/json";
     if (!key.empty()) request.authorization = "Basic " + base64(":" + key);
     request.body = body;
-    return api_.handle(request);
+    HttpResponse answer = api_.handle(request);
+    if (answer.stream == nullptr) {
+      EXPECT_EQ(checker_.problem({method, target, body, answer.status, answer.content_type, answer.body}), "")
+          << method << ' ' << target << ": " << answer.body;
+    }
+    return answer;
   }
   json::object object(const std::string& method, const std::string& target, const std::string& body = "{}") {
     const auto answer = ask(kRoot, method, target, body);
@@ -69,6 +75,7 @@ class AccessTest : public testing::Test {
   NodeDoor door_;
   Context context_;
   Api api_;
+  OpenApiChecker checker_;
 };
 
 }  // namespace flynn::controller

@@ -15,6 +15,7 @@ constexpr Row kMatrix[] = {
     {"GET", "/ping", "*"},
     {"GET", "/ca-cert", "*"},
     {"GET", "/.well-known/status", "WRaro"},
+    {"GET", "/openapi.json", "WRaro"},
     {"POST", "/apps", "W"},
     {"GET", "/apps", "WRaro"},
     {"GET", "/apps/:a", "WRar"},

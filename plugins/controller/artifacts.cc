@@ -1,5 +1,9 @@
 /// Artifacts: images by their layers.
+#include <array>
+
+#include "member_types.h"
 #include "page.h"
+#include "validation.h"
 
 namespace flynn::controller {
 namespace {
@@ -21,7 +25,15 @@ Verdict check_manifest(const json::object& manifest) {
   return std::nullopt;
 }
 
+constexpr std::array<MemberRule, 5> kMembers{{{"manifest", MemberType::object},
+                                              {"meta", MemberType::object},
+                                              {"hashes", MemberType::object},
+                                              {"size", MemberType::integer},
+                                              {"layer_url_template", MemberType::text}}};
+
 Outcome<json::object> new_artifact(const json::object& asked) {
+  if (std::string bad = wrong_member(asked, kMembers); !bad.empty()) return validation("", bad);
+  if (Verdict bad = check_meta(object_of(asked, "meta"))) return *bad;
   std::string type = text_of(asked, "type");
   std::string uri = text_of(asked, "uri");
   if (type != "flynn" && type != "docker" && type != "file") return validation("type", "must be flynn, docker or file");

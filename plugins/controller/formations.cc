@@ -36,6 +36,7 @@ Outcome<HttpResponse> put_formation(Context& context, const HttpRequest& request
   if (!place) return place.error();
   json::object processes = object_of(*asked, "processes");
   if (Verdict bad = check_formation(*place, processes)) return *bad;
+  if (Verdict bad = check_tags("tags", object_of(*asked, "tags"))) return *bad;
   std::string app_id = text_of(place->app.value, "id");
   std::string release_id = text_of(place->release.value, "id");
   json::object before = place->formation ? object_of(place->formation->value, "processes") : json::object{};

@@ -91,6 +91,7 @@ Outcome<json::object> scheduler_job(Context& context, const json::object& asked,
                                     const json::object& release, bool attach) {
   json::object env = object_of(asked, "env");
   if (Verdict bad = check_env("env", env)) return *bad;
+  if (Verdict bad = check_meta(object_of(asked, "meta"))) return *bad;
   json::object job{{"app_id", app_id},
                    {"release_id", text_of(release, "id")},
                    {"kind", "one_off"},

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "providers.h"
+#include "validation.h"
 
 namespace flynn::controller {
 namespace {
@@ -119,6 +120,7 @@ Outcome<HttpResponse> put_resource(Context& context, const HttpRequest& request,
   auto id = canonical_uuid(params[1]);
   if (!id) return validation("id", "is no UUID");
   if (text_of(*asked, "external_id").empty()) return validation("external_id", "must be set");
+  if (Verdict bad = check_env("env", object_of(*asked, "env"))) return *bad;
   auto apps = app_ids_of(context, *asked);
   if (!apps) return apps.error();
   json::object resource{{"id", *id},

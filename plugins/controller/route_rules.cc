@@ -68,7 +68,7 @@ Verdict check_http_route(const json::object& route, const std::vector<json::obje
   std::string path = text_of(route, "path");
   if (!is_domain(domain)) return validation("domain", "\"" + domain + "\" is no domain name");
   if (!is_service_name(text_of(route, "service"))) return validation("service", "must be set to a service name");
-  if (number_of(route, "port") > 0) return validation("", "Invalid route: the router listens on no additional port");
+  if (number_of(route, "port") != 0) return validation("", "Invalid route: the router listens on no additional port");
   bool odd = path.find_first_of(" ?#\\") != std::string::npos || path.find("//") != std::string::npos;
   if (path[0] != '/' || path.size() > 1024 || odd) return validation("path", "\"" + path + "\" is no path");
   bool has_default = path == "/";

@@ -39,6 +39,7 @@ const Route* RouterTable::find(const HttpRequest& request, Params& params) const
 RouterTable api_routes() {
   RouterTable table;
   add_status_routes(table);
+  add_openapi_routes(table);
   add_app_routes(table);
   add_release_routes(table);
   add_artifact_routes(table);

@@ -1,5 +1,6 @@
 /// Scale requests: a change of counts that says when it is done.
 #include "formations.h"
+#include "validation.h"
 
 namespace flynn::controller {
 namespace {
@@ -44,6 +45,7 @@ Outcome<HttpResponse> put_scale(Context& context, const HttpRequest& request, co
   json::object processes = merged(old_processes, asked_processes);
   json::object tags = merged(old_tags, object_of(*asked, "new_tags"));
   if (Verdict bad = check_formation(*place, processes)) return *bad;
+  if (Verdict bad = check_tags("new_tags", object_of(*asked, "new_tags"))) return *bad;
 
   std::string app_id = text_of(place->app.value, "id");
   std::string release_id = text_of(place->release.value, "id");

@@ -4,6 +4,7 @@
 
 #include "context.h"
 #include "list_stream.h"
+#include "member_types.h"
 
 namespace flynn::controller {
 namespace {
@@ -11,6 +12,13 @@ namespace {
 constexpr std::int64_t kSinksMax = 16;  // one thread and one connection each
 constexpr std::size_t kUrlMax = 512;
 constexpr std::array<std::string_view, 2> kSchemes = {"syslog://", "syslog+tls://"};
+
+constexpr std::array<MemberRule, 6> kConfigMembers{{{"url", MemberType::text},
+                                                    {"template", MemberType::text},
+                                                    {"format", MemberType::text},
+                                                    {"use_ids", MemberType::flag},
+                                                    {"insecure", MemberType::flag},
+                                                    {"structured_data", MemberType::flag}}};
 
 /// host or host:port, [::1]:port; no user, path or query.
 bool is_authority(std::string_view text) {
@@ -31,6 +39,7 @@ Verdict check_sink(const json::object& sink) {
   if (text_of(sink, "kind") != "syslog")
     return validation("kind", "must be syslog: no other kind of sink is sent to by this platform");
   const json::object config = object_of(sink, "config");
+  if (std::string bad = wrong_member(config, kConfigMembers); !bad.empty()) return validation("config", bad);
   const std::string url = text_of(config, "url");
   bool known = false;
   for (std::string_view scheme : kSchemes)

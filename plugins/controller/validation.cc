@@ -4,6 +4,7 @@
 #include <array>
 
 #include "document.h"
+#include "member_types.h"
 
 namespace flynn::controller {
 namespace {
@@ -27,9 +28,7 @@ bool is_label(std::string_view label) {
 
 Verdict check_ports(std::string_view type, const json::array& ports) {
   for (const json::value& entry : ports) {
-    if (!entry.is_object())
-      return validation("processes", "of type " + std::string(type) + ": a port must be an object");
-    const json::object& port = entry.get_object();
+    const json::object& port = entry.get_object();  // as wrong_member_of_process has seen
     std::int64_t number = number_of(port, "port");
     if (number < 0 || number > 65535)
       return validation("processes", "of type " + std::string(type) + ": port out of range");
@@ -110,10 +109,9 @@ Verdict check_processes(const json::object& processes) {
     if (!entry.value().is_object())
       return validation("processes", "of type " + std::string(type) + " must be an object");
     const json::object& process = entry.value().get_object();
+    if (std::string bad = wrong_member_of_process(process); !bad.empty())
+      return validation("processes", "of type " + std::string(type) + ": " + bad);
     if (Verdict bad = check_env("env", object_of(process, "env"))) return bad;
-    for (const json::value& arg : array_of(process, "args")) {
-      if (!arg.is_string()) return validation("processes", "of type " + std::string(type) + ": args must be strings");
-    }
     std::string service = text_of(process, "service");
     if (!service.empty() && !is_service_name(service)) {
       return validation("processes", "of type " + std::string(type) + ": bad service name \"" + service + "\"");
@@ -127,9 +125,19 @@ Verdict check_counts(std::string_view field, const json::object& counts) {
   for (const auto& entry : counts) {
     const json::value& count = entry.value();
     std::int64_t number = number_of(counts, entry.key(), -1);
-    if (!count.is_number() || number < 0 || number > kCountMax) {
-      return validation(std::string(field), "of " + std::string(entry.key()) + " must be a number from 0 to 10000");
+    if (!(count.is_int64() || count.is_uint64()) || number < 0 || number > kCountMax) {
+      return validation(std::string(field), "of " + std::string(entry.key()) + " must be an integer from 0 to 10000");
     }
+  }
+  return std::nullopt;
+}
+
+Verdict check_tags(std::string_view field, const json::object& tags) {
+  for (const auto& entry : tags) {
+    const json::object of_type = object_of(tags, entry.key());
+    const bool map = entry.value().is_object() || entry.value().is_null();
+    if (!map || !std::all_of(of_type.begin(), of_type.end(), [](const auto& tag) { return tag.value().is_string(); }))
+      return validation(std::string(field), "of " + std::string(entry.key()) + " must be an object of strings");
   }
   return std::nullopt;
 }

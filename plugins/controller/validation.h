@@ -27,6 +27,9 @@ Verdict check_processes(const boost::json::object& processes);
 /// `{type: count}` with counts of 0 to kCountMax.
 Verdict check_counts(std::string_view field, const boost::json::object& counts);
 
+/// `{type: {tag: value}}`; null of a type is no tags.
+Verdict check_tags(std::string_view field, const boost::json::object& tags);
+
 /// The types in `counts` that `release_processes` lacks, as "a, b"; empty when all are known.
 std::string unknown_types(const boost::json::object& counts, const boost::json::object& release_processes);
 
