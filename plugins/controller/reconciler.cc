@@ -186,6 +186,8 @@ bool Reconciler::check_scales() {
       ++it;
       continue;
     }
+    // Clients stop listening at the last event of the request: what the count has seen is told before it.
+    if (!tell_job_changes()) return false;
     Change change;
     change.require(it->first, (*lock)->mod_revision).remove(it->first);
     if (*scale) {
