@@ -61,5 +61,6 @@ void add_explain_routes(RouterTable& table);
 void add_status_routes(RouterTable& table);
 void add_sink_routes(RouterTable& table);
 void add_access_key_routes(RouterTable& table);
+void add_backup_routes(RouterTable& table);
 
 }  // namespace flynn::controller
