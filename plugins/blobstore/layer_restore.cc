@@ -75,8 +75,10 @@ class LayerPutter {
 Result<RestoredLayers> restore_layers(const std::string& archive, const std::string& folder) {
   if (auto whole = backup::read_archive_file(archive); !whole) return whole.error();
   std::error_code failed;
-  std::filesystem::create_directories(folder, failed);
+  const bool made = std::filesystem::create_directories(folder, failed);
   if (failed) return Error{Code::internal, "make " + folder + ": " + failed.message()};
+  // As the core makes them; it does not mend the mode of a folder that is there.
+  if (made) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failed);
   auto files = BlobFiles::open(folder);
   if (!files) return files.error().context("open the blobs");
   LayerPutter putter(**files);

@@ -180,8 +180,9 @@ Verdict Backups::write_record(json::object& record) {
   auto keys = store_.keys_newest_first(kPrefix);
   if (!keys) return keys.error();
   Change change;
-  for (std::size_t i = kRecordsMax - 1; i < keys->size(); ++i)
-    if ((*keys)[i] != kPrefix + id) change.remove((*keys)[i]);
+  std::size_t others = 0;
+  for (const std::string& key : *keys)
+    if (key != kPrefix + id && ++others >= kRecordsMax) change.remove(key);
   change.put(kPrefix + id, record).event({"", "cluster_backup", id, public_form(record)});
   return store_.must_commit(change);
 }

@@ -259,6 +259,22 @@ TEST_F(BackupTest, AControllerThatStopsEndsItAndTheNextOneSettlesWhatIsLeft) {
   EXPECT_EQ(text_of(**newest, "status"), "error");
 }
 
+TEST_F(BackupTest, OnlyTheNewestRecordsAreKept) {
+  auto& store = controller_->context().store;
+  for (int i = 0; i < 55; ++i) {
+    const std::string id = "old-" + std::to_string(i);
+    Change change;
+    change.put("backups/" + id, {{"v", 1}, {"id", id}, {"status", "complete"}});
+    ASSERT_FALSE(store.must_commit(change).has_value());
+  }
+
+  ASSERT_EQ(ask("GET /backup", "application/tar").status, 200);
+
+  EXPECT_EQ(*store.count("backups/"), 50);
+  EXPECT_FALSE(store.get("backups/old-5")->has_value());
+  EXPECT_TRUE(store.get("backups/old-6")->has_value());
+}
+
 TEST_F(BackupTest, BeginAndEndAreEvents) {
   ASSERT_EQ(ask("GET /backup", "application/tar").status, 200);
 
