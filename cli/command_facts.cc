@@ -20,6 +20,9 @@ constexpr CommandFacts kFacts[] = {
     {"cluster add", kChanges, kChange},
     {"cluster remove", kDeletes, kChange},
     {"cluster default", kChanges, "change, or without a name [{name: text, url: text}]"},
+    {"cluster backup", kReads,
+     "with --file {file: text, bytes: number, members: number, domain: text, created_at: RFC 3339, "
+     "left_out: [{what: text, instead: text}]}; else the archive"},
     {"create", kChanges, "change + {app: text}"},
     {"delete", kDeletes, "change + {app: text, routes: number, releases: number, resources: number}"},
     {"apps", kReads, "[{id: text, name: text}]"},
@@ -104,7 +107,6 @@ constexpr CommandFacts kFacts[] = {
     {"plugin keygen", kChanges, "change"},
     {"doctor", kReads, "[{check: text, result: ok, warning or FAILED, detail: text, next: text, code: text}]"},
     {"docker", kReads, kNothing},
-    {"cluster backup", kReads, kNothing},
     {"cluster migrate-domain", kReads, kNothing},
     {"login", kReads, kNothing},
     {"update", kReads, kNothing},

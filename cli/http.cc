@@ -101,6 +101,21 @@ Result<std::optional<std::string>> LineStream::next_line(const Deadline& deadlin
   }
 }
 
+ByteStream::ByteStream(Dialled dialled, std::istream& body, std::string source)
+    : dialled_(std::move(dialled)), body_(&body), source_(std::move(source)) {}
+
+Result<std::size_t> ByteStream::read(char* into, std::size_t size) {
+  try {
+    body_->read(into, static_cast<std::streamsize>(size));
+    // iostreams swallow the exception; the session keeps it.
+    if (const Poco::Exception* error = dialled_.session->networkException(); body_->gcount() == 0 && error != nullptr)
+      return network_failure(source_, *error);
+    return static_cast<std::size_t>(body_->gcount());
+  } catch (const Poco::Exception& error) {
+    return network_failure(source_, error);
+  }
+}
+
 Result<ControllerClient::Answer> ControllerClient::send(const Request& request) {
   const std::string source = request.method + " " + request.path;
   if (read_only_ && request.method != "GET") {
@@ -167,14 +182,25 @@ Result<json::value> ControllerClient::post(const std::string& path, const json::
 
 Result<std::string> ControllerClient::get_text(const std::string& path) { return call({"GET", path, "", {}}); }
 
-Result<std::unique_ptr<LineStream>> ControllerClient::stream(const std::string& path, const Headers& headers) {
+/// The answer when it is 200, its body unread.
+Result<ControllerClient::Answer> ControllerClient::open_body(const std::string& path, const Headers& headers) {
   auto answer = send({"GET", path, "", headers});
-  if (!answer) return answer.error();
-  const std::string source = "GET " + path;
-  if (answer->status == 200) return std::make_unique<LineStream>(std::move(answer->dialled), *answer->body, source);
+  if (!answer || answer->status == 200) return answer;
   std::string body;
   Poco::StreamCopier::copyToString(*answer->body, body);
-  return refusal_of(answer->status, answer->content_type, body, source).error;
+  return refusal_of(answer->status, answer->content_type, body, "GET " + path).error;
+}
+
+Result<std::unique_ptr<LineStream>> ControllerClient::stream(const std::string& path, const Headers& headers) {
+  auto answer = open_body(path, headers);
+  if (!answer) return answer.error();
+  return std::make_unique<LineStream>(std::move(answer->dialled), *answer->body, "GET " + path);
+}
+
+Result<std::unique_ptr<ByteStream>> ControllerClient::download(const std::string& path, const Headers& headers) {
+  auto answer = open_body(path, headers);
+  if (!answer) return answer.error();
+  return std::make_unique<ByteStream>(std::move(answer->dialled), *answer->body, "GET " + path);
 }
 
 Result<Upgraded> ControllerClient::attach(const std::string& path, const json::value& body) {

@@ -35,6 +35,20 @@ class LineStream {
   std::string source_;
 };
 
+/// A response body of any size that is no text.
+class ByteStream {
+ public:
+  ByteStream(Dialled dialled, std::istream& body, std::string source);
+
+  /// Up to `size` bytes; 0 at the end, which may be too early: only the content can tell.
+  Result<std::size_t> read(char* into, std::size_t size);
+
+ private:
+  Dialled dialled_;
+  std::istream* body_;  // owned by the session
+  std::string source_;
+};
+
 /// A connection after its upgrade; `early` are bytes of the peer that were already read.
 struct Upgraded {
   Poco::Net::StreamSocket socket;
@@ -61,6 +75,9 @@ class ControllerClient {
   /// Returns when the response's headers have come.
   Result<std::unique_ptr<LineStream>> stream(const std::string& path, const Headers& headers);
 
+  /// As stream, for bytes.
+  Result<std::unique_ptr<ByteStream>> download(const std::string& path, const Headers& headers);
+
   /// POST with `Upgrade: flynn-attach/0`; succeeds on 101 only.
   Result<Upgraded> attach(const std::string& path, const boost::json::value& body);
   /// POST with `Upgrade: protocol` and no body; succeeds on 101 only.
@@ -82,6 +99,7 @@ class ControllerClient {
     std::string content_type;
   };
   Result<Answer> send(const Request& request);
+  Result<Answer> open_body(const std::string& path, const Headers& headers);
   Result<Upgraded> upgrade_with(const std::string& path, const std::string& body, const std::string& protocol);
   Result<std::string> call(const Request& request);
   Result<boost::json::value> call_json(const std::string& method, const std::string& path, std::string body);

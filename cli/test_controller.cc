@@ -248,6 +248,11 @@ TestController::Reply TestController::answer(const Request& request) {
   }
   if (request.path == "/.well-known/status")
     return {200, R"({"data":{"status":"healthy","version":"test","detail":""}})"};
+  if (request.path == "/backup" && request.headers.at("accept") == "application/json")
+    return {200, json::serialize(json::object{{"status", "error"}, {"error", backup_error_}})};
+  if (request.path == "/backup" && backup_.empty())
+    return {409, R"({"code":"conflict","message":"a backup is being written already","retry":false})"};
+  if (request.path == "/backup") return {200, backup_, "application/tar"};
   if (request.path.starts_with("/sinks")) return answer_sinks(request, body);
   if (request.path.starts_with("/apps/")) {
     const auto slash = request.path.find('/', 6);

@@ -29,6 +29,12 @@ class TestController {
 
   void add_app(const std::string& name);
   void add_route(const std::string& app, const std::string& document);
+  /// What GET /backup answers; empty: 409, because another one runs. Its record says `error`.
+  void set_backup(const std::string& archive, const std::string& error = {}) {
+    const std::lock_guard lock(mutex_);
+    backup_ = archive;
+    backup_error_ = error;
+  }
   boost::json::object release_of(const std::string& app);
   /// "POST /apps/x/deploy" of every request, in order.
   std::vector<std::string> requests();
@@ -72,6 +78,7 @@ class TestController {
   int next_id_ = 1;
   std::map<std::string, App> apps_;
   std::map<std::string, boost::json::object> releases_;
+  std::string backup_, backup_error_;
   boost::json::array sinks_;
   std::vector<std::string> requests_;
   std::vector<int> signals_;

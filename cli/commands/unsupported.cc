@@ -13,11 +13,6 @@ Result<int> docker(Session&, const Arguments&) {
                      "Push the source: git push flynn master. A Procfile and a buildpack make the image.");
 }
 
-Result<int> backup(Session&, const Arguments&) {
-  return unsupported("cluster backup: the cluster's state is no database that a job could dump",
-                     "'flynn export' keeps an app with its database; on the node, stop it and copy its data folder.");
-}
-
 Result<int> migrate(Session&, const Arguments&) {
   return unsupported("cluster migrate-domain: this controller can't change its domain",
                      "Add a route of the new domain to each app: flynn route add http <domain>");
@@ -44,7 +39,6 @@ CommandList unsupported_commands() {
   };
   return {
       row("docker", "Not supported: push the source with git", docker),
-      row("cluster backup", "Not supported: see 'flynn export'", backup),
       row("cluster migrate-domain", "Not supported: add routes of the new domain", migrate),
       row("login", "Not supported: clusters are added with their key", login),
       row("update", "Not supported: install the new version", update),

@@ -93,6 +93,7 @@ constexpr Row kMatrix[] = {
     {"DELETE", "/access-keys/:k", "W"},
     {"POST", "/access-keys/:k/rotate", "W"},
     {"GET", "/access-log", "W"},
+    {"GET", "/backup", "W"},
 };
 
 class AccessMatrix : public AccessTest {

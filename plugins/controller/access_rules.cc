@@ -101,6 +101,9 @@ constexpr AccessRule kRules[] = {
     {"DELETE", "/access-keys/:k", admin},
     {"POST", "/access-keys/:k/rotate", admin},
     {"GET", "/access-log", admin},
+
+    // It holds the state of every app.
+    {"GET", "/backup", admin},
 };
 
 }  // namespace

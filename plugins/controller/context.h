@@ -9,6 +9,7 @@
 #include "access_audit.h"
 #include "access_keys.h"
 #include "answer.h"
+#include "backup.h"
 #include "event_hub.h"
 #include "event_index.h"
 #include "flynn/sdk/host.h"
@@ -39,6 +40,7 @@ struct Context {
         store(door, settings.events_max),
         events(settings.events_max),
         audit({settings.data_dir + "/access-log"}),
+        backups(door, log, store, settings.domain),
         hub(wake_streams),
         lists(std::move(wake_streams)) {
     root_keys.set(settings.auth_keys, settings.auth_key_file);
@@ -51,6 +53,7 @@ struct Context {
   EventIndex events;
   RootKeys root_keys;
   AccessAudit audit;
+  Backups backups;
   JobCache jobs;
   EventHub hub;
   EventHub lists;  // the items of lists that are watched (list_stream.h)

@@ -58,6 +58,8 @@ Result<void> Controller::activate(UniqueFd listening) {
     if (Verdict bad = context_.events.catch_up(context_.store, context_.stopping))
       context_.log.warn("events_not_indexed", {{"error", bad->message}});  // a filter tries again
   });
+  context_.backups.resume();
+  tasks_.add("end the records of interrupted backups", [this] { context_.backups.end_interrupted(); });
   tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });
   reconciler_.start([this] { tick(); });
   system_apps_.start();
@@ -70,6 +72,7 @@ Result<void> Controller::activate(UniqueFd listening) {
 void Controller::quiesce() {
   context_.stopping = true;
   listener_.quiesce();
+  context_.backups.stop();
   system_apps_.stop();
   reconciler_.stop();
   tasks_.stop();

@@ -205,6 +205,14 @@ class OpenApiWalk : public WireTest {
     done("DELETE /access-keys/ci");
     done("GET /access-log?count=20");
   }
+  void walk_backup() {
+    const std::string line = "GET /backup?layers=none";
+    const auto archive = ask_with(std::string(kAuthorization) + "Accept: application/tar\r\n", line);
+    EXPECT_EQ(archive.status, 200) << archive.body;
+    EXPECT_NE(archive.body.find("flynn.json"), std::string::npos);
+    EXPECT_EQ(text_of(object("GET /backup"), "status"), "complete");
+    expect_event("cluster_backup");
+  }
   void walk_ends() {
     done("DELETE /apps/shop/formations/" + release_);
     done("DELETE /apps/shop/releases/" + new_release());
@@ -252,6 +260,7 @@ TEST_F(OpenApiWalk, OneOfEverythingIsAsTheDocumentSays) {
   walk_resources();
   walk_volumes();
   walk_sinks_and_keys();
+  walk_backup();
   walk_ends();
   walk_events();
 

@@ -62,5 +62,6 @@ void add_status_routes(RouterTable& table);
 void add_openapi_routes(RouterTable& table);
 void add_sink_routes(RouterTable& table);
 void add_access_key_routes(RouterTable& table);
+void add_backup_routes(RouterTable& table);
 
 }  // namespace flynn::controller
