@@ -248,6 +248,8 @@ TestController::Reply TestController::answer(const Request& request) {
   }
   if (request.path == "/.well-known/status")
     return {200, R"({"data":{"status":"healthy","version":"test","detail":""}})"};
+  if (request.path == "/ca-cert") return {200, "old CA", "application/x-x509-ca-cert"};
+  if (request.path == "/domain") return answer_domain(body);
   if (request.path.starts_with("/sinks")) return answer_sinks(request, body);
   if (request.path.starts_with("/apps/")) {
     const auto slash = request.path.find('/', 6);

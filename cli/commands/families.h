@@ -6,6 +6,7 @@
 namespace flynn::cli {
 
 CommandList cluster_commands();
+CommandList domain_commands();
 CommandList app_commands();
 CommandList job_commands();
 CommandList run_commands();

@@ -18,11 +18,6 @@ Result<int> backup(Session&, const Arguments&) {
                      "'flynn export' keeps an app with its database; on the node, stop it and copy its data folder.");
 }
 
-Result<int> migrate(Session&, const Arguments&) {
-  return unsupported("cluster migrate-domain: this controller can't change its domain",
-                     "Add a route of the new domain to each app: flynn route add http <domain>");
-}
-
 Result<int> login(Session&, const Arguments&) {
   return unsupported("login: this controller knows keys, no OAuth", "flynn cluster add <name> <domain> <key>");
 }
@@ -45,7 +40,6 @@ CommandList unsupported_commands() {
   return {
       row("docker", "Not supported: push the source with git", docker),
       row("cluster backup", "Not supported: see 'flynn export'", backup),
-      row("cluster migrate-domain", "Not supported: add routes of the new domain", migrate),
       row("login", "Not supported: clusters are added with their key", login),
       row("update", "Not supported: install the new version", update),
       row("install", "Not supported: scripts/up makes a node", update),

@@ -92,6 +92,7 @@ constexpr Row kMatrix[] = {
     {"DELETE", "/access-keys/:k", "W"},
     {"POST", "/access-keys/:k/rotate", "W"},
     {"GET", "/access-log", "W"},
+    {"PUT", "/domain", "W"},
 };
 
 class AccessMatrix : public AccessTest {

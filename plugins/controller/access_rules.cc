@@ -101,6 +101,8 @@ constexpr AccessRule kRules[] = {
     {"DELETE", "/access-keys/:k", admin},
     {"POST", "/access-keys/:k/rotate", admin},
     {"GET", "/access-log", admin},
+
+    {"PUT", "/domain", admin},
 };
 
 }  // namespace

@@ -58,6 +58,7 @@ RouterTable api_routes() {
   add_maintenance_routes(table);
   add_explain_routes(table);
   add_access_key_routes(table);
+  add_domain_routes(table);
   return table;
 }
 
