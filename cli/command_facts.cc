@@ -23,6 +23,7 @@ constexpr CommandFacts kFacts[] = {
     {"cluster backup", kReads,
      "with --file {file: text, bytes: number, members: number, domain: text, created_at: RFC 3339, "
      "left_out: [{what: text, instead: text}]}; else the archive"},
+    {"cluster migrate-domain", kChanges, "change + {domain: text, old_domain: text, remotes: [text]}"},
     {"create", kChanges, "change + {app: text}"},
     {"delete", kDeletes, "change + {app: text, routes: number, releases: number, resources: number}"},
     {"apps", kReads, "[{id: text, name: text}]"},
@@ -107,7 +108,6 @@ constexpr CommandFacts kFacts[] = {
     {"plugin keygen", kChanges, "change"},
     {"doctor", kReads, "[{check: text, result: ok, warning or FAILED, detail: text, next: text, code: text}]"},
     {"docker", kReads, kNothing},
-    {"cluster migrate-domain", kReads, kNothing},
     {"login", kReads, kNothing},
     {"update", kReads, kNothing},
     {"install", kReads, kNothing},

@@ -253,6 +253,8 @@ TestController::Reply TestController::answer(const Request& request) {
   if (request.path == "/backup" && backup_.empty())
     return {409, R"({"code":"conflict","message":"a backup is being written already","retry":false})"};
   if (request.path == "/backup") return {200, backup_, "application/tar"};
+  if (request.path == "/ca-cert") return {200, "old CA", "application/x-x509-ca-cert"};
+  if (request.path == "/domain") return answer_domain(body);
   if (request.path.starts_with("/sinks")) return answer_sinks(request, body);
   if (request.path.starts_with("/apps/")) {
     const auto slash = request.path.find('/', 6);

@@ -36,6 +36,10 @@ class TestController {
     backup_error_ = error;
   }
   boost::json::object release_of(const std::string& app);
+  /// How the next migration of the domain ends: with these words, or well when they are empty.
+  void fail_migration(const std::string& why);
+  static constexpr const char* kNewPin = "bmV3LXBpbi1vZi10aGUtY2x1c3Rlci1jZXJ0aWZpY2E=";
+  static constexpr const char* kNewCa = "-----BEGIN CERTIFICATE-----\nnew\n-----END CERTIFICATE-----\n";
   /// "POST /apps/x/deploy" of every request, in order.
   std::vector<std::string> requests();
   std::vector<int> signals();
@@ -61,6 +65,7 @@ class TestController {
   void serve(Poco::Net::StreamSocket socket);
   Reply answer(const Request& request);
   Reply answer_app(const Request& request, const std::string& name, const std::string& below);
+  Reply answer_domain(const boost::json::object& body);
   Reply answer_sinks(const Request& request, const boost::json::object& body);
   boost::json::array newest_first() const;
   Reply deploy(const std::string& name, const std::string& release);
@@ -80,6 +85,7 @@ class TestController {
   std::map<std::string, boost::json::object> releases_;
   std::string backup_, backup_error_;
   boost::json::array sinks_;
+  std::string domain_ = "test.localhost", migration_failure_;
   std::vector<std::string> requests_;
   std::vector<int> signals_;
   std::list<Poco::Net::StreamSocket> open_;

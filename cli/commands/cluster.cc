@@ -1,9 +1,8 @@
 #include <Poco/URI.h>
-#include <unistd.h>
 
 #include <ostream>
 
-#include "../git_repository.h"
+#include "../git_https.h"
 #include "../names.h"
 #include "../session.h"
 #include "../table.h"
@@ -60,14 +59,7 @@ Status configure_git(ControllerClient& client, const Cluster& cluster) {
     return certificate.error()
         .context("fetch the CA certificate")
         .advise("Check domain, key and pin; with --no-git nothing is fetched.");
-  const std::string path = home_path(".flynn/ca-certs/" + cluster.name + ".pem");
-  if (auto written = write_private_file(path, *certificate); !written) return written;
-  if (auto set = set_global_git_config("http." + cluster.git_url + ".sslCAInfo", path); !set) return set;
-  std::string self(4096, '\0');
-  const ssize_t length = readlink("/proc/self/exe", self.data(), self.size());
-  self.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
-  return set_global_git_config("credential." + cluster.git_url + ".helper",
-                               (self.empty() ? "flynn" : self) + " git-credentials");
+  return let_git_use(cluster, *certificate);
 }
 
 /// An ssh remote needs no set-up; a request with the key finds a wrong one now rather than later.

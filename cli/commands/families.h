@@ -7,6 +7,7 @@ namespace flynn::cli {
 
 CommandList cluster_commands();
 CommandList backup_commands();
+CommandList domain_commands();
 CommandList app_commands();
 CommandList job_commands();
 CommandList run_commands();

@@ -13,11 +13,6 @@ Result<int> docker(Session&, const Arguments&) {
                      "Push the source: git push flynn master. A Procfile and a buildpack make the image.");
 }
 
-Result<int> migrate(Session&, const Arguments&) {
-  return unsupported("cluster migrate-domain: this controller can't change its domain",
-                     "Add a route of the new domain to each app: flynn route add http <domain>");
-}
-
 Result<int> login(Session&, const Arguments&) {
   return unsupported("login: this controller knows keys, no OAuth", "flynn cluster add <name> <domain> <key>");
 }
@@ -27,8 +22,7 @@ Result<int> update(Session&, const Arguments&) {
 }
 
 Result<int> no_appliance(Session&, const Arguments&) {
-  return unsupported("this cluster has no such database: PostgreSQL is its only appliance",
-                     "flynn resource add postgres, then flynn pg psql");
+  return unsupported("this client has no console of that database", "flynn resource add postgres, then flynn pg psql");
 }
 
 }  // namespace
@@ -39,7 +33,6 @@ CommandList unsupported_commands() {
   };
   return {
       row("docker", "Not supported: push the source with git", docker),
-      row("cluster migrate-domain", "Not supported: add routes of the new domain", migrate),
       row("login", "Not supported: clusters are added with their key", login),
       row("update", "Not supported: install the new version", update),
       row("install", "Not supported: scripts/up makes a node", update),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster_domain.h"
 #include "releases.h"
 
 namespace flynn::controller {
@@ -92,13 +93,12 @@ class AppCheck {
     if (!service.empty() && service != name_ && !service.starts_with(name_ + "-"))
       return forbidden("the key \"" + who_.name + "\" may lead routes to services of its app alone (" + name_ +
                        "-web, for one)");
-    std::string domain = text_of(body_, "domain");
-    std::transform(domain.begin(), domain.end(), domain.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const std::string& cluster = context_.settings.domain;
+    const std::string domain = lower(text_of(body_, "domain"));
+    auto domains = cluster_domains(context_);
+    if (!domains) return domains.error();
+    const std::string cluster = domain_above(*domains, domain);
     const std::string own = name_ + "." + cluster;
-    const bool of_cluster = domain == cluster || domain.ends_with("." + cluster);
-    if (of_cluster && domain != own && !domain.ends_with("." + own))
+    if (!cluster.empty() && domain != own && !domain.ends_with("." + own))
       return forbidden("the key \"" + who_.name + "\" may take no other name below " + cluster + " than " + own);
     return std::nullopt;
   }

@@ -94,6 +94,7 @@ constexpr Row kMatrix[] = {
     {"POST", "/access-keys/:k/rotate", "W"},
     {"GET", "/access-log", "W"},
     {"GET", "/backup", "W"},
+    {"PUT", "/domain", "W"},
 };
 
 class AccessMatrix : public AccessTest {

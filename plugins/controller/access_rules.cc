@@ -104,6 +104,7 @@ constexpr AccessRule kRules[] = {
 
     // It holds the state of every app.
     {"GET", "/backup", admin},
+    {"PUT", "/domain", admin},
 };
 
 }  // namespace

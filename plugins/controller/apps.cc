@@ -5,6 +5,7 @@
 #include <array>
 #include <random>
 
+#include "cluster_domain.h"
 #include "http_routes.h"
 #include "page.h"
 #include "validation.h"
@@ -52,6 +53,26 @@ json::object new_app(const json::object& asked) {
           {"deploy_timeout", timeout > 0 ? timeout : 120},
           {"created_at", now},
           {"updated_at", now}};
+}
+
+/// Its own transaction: an app whose default route is taken is still an app.
+void add_default_route(Context& context, const std::string& id, const std::string& name) {
+  std::string done;
+  while (true) {
+    auto domains = cluster_domains(context);
+    // Looked at again when the route is there: a migration that read the routes before has not seen this one.
+    if (domains && (domains->current.empty() || domains->current == done)) return;
+    Verdict bad;
+    if (!domains) bad = domains.error();
+    if (!bad) {
+      done = domains->current;
+      json::object route{{"domain", name + "." + done}, {"service", name + "-web"}, {"drain_backends", true}};
+      if (auto added = add_http_route(context, id, route); !added) bad = added.error();
+    }
+    if (!bad) continue;
+    context.log.warn("default_route_not_added", {{"app", id}, {"error", bad->message}});
+    return;
+  }
 }
 
 Outcome<HttpResponse> create_app(Context& context, const HttpRequest& request, const Params&) {
@@ -122,12 +143,7 @@ Verdict store_new_app(Context& context, const json::object& app) {
   if (*done == Commit::conflict) return object_exists("application \"" + name + "\" already exists");
 
   bool system = text_of(object_of(app, "meta"), "flynn-system-app") == "true";
-  if (system || context.settings.domain.empty()) return std::nullopt;
-  // Its own transaction: an app whose default route is taken is still an app.
-  json::object route{
-      {"domain", name + "." + context.settings.domain}, {"service", name + "-web"}, {"drain_backends", true}};
-  auto added = add_http_route(context, id, route);
-  if (!added) context.log.warn("default_route_not_added", {{"app", id}, {"error", added.error().message}});
+  if (!system) add_default_route(context, id, name);
   return std::nullopt;
 }
 

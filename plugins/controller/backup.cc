@@ -87,6 +87,9 @@ Outcome<UniqueFd> Backups::prepare(Job& job) {
   if (snapshot->fds.empty()) return unknown_error("the store's snapshot came without a descriptor");
   job.snapshot = std::move(snapshot->fds[0]);
   job.revision = number_of(snapshot->body, "revision");
+  auto config = store_.get("cluster/config");
+  if (!config) return config.error();
+  if (*config) job.domain = text_of((*config)->value, "domain");
   auto ends = make_stream();
   if (!ends) return as_api_error(ends.error(), "answer with a stream");
   if (Verdict bad = write_record(job.record)) return *bad;
@@ -129,7 +132,7 @@ Result<void> Backups::write(backup::ArchiveWriter& writer, const Job& job, const
   if (auto added = write_layers(writer, job.layers, stop); !added) return added;
   return writer.finish({{"version", FLYNN_VERSION},
                         {"created_at", text_of(job.record, "created_at")},
-                        {"domain", domain_},
+                        {"domain", job.domain},
                         {"revision", job.revision},
                         {"layers", name_of(job.layers)},
                         {"left_out", left_out()}});

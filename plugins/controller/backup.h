@@ -22,8 +22,7 @@ enum class BackupLayers { none, apps, all };
 /// Borrows all that it is given. Thread: [any]; resume and stop [control].
 class Backups {
  public:
-  Backups(Door& door, Log& log, Store& store, const std::string& domain)
-      : door_(door), log_(log), store_(store), domain_(domain) {}
+  Backups(Door& door, Log& log, Store& store) : door_(door), log_(log), store_(store) {}
   ~Backups() { stop(); }
 
   /// Takes the snapshot and begins to write; the end to read from, which the caller owns. When it is closed early, the
@@ -43,6 +42,7 @@ class Backups {
     BackupLayers layers = BackupLayers::none;
     UniqueFd snapshot;
     std::int64_t revision = 0;
+    std::string domain;
     json::object record;
   };
   Outcome<UniqueFd> prepare(Job& job);
@@ -56,7 +56,6 @@ class Backups {
   Door& door_;
   Log& log_;
   Store& store_;
-  const std::string domain_;
   std::mutex mutex_;  // of what follows; held for moments
   bool stopped_ = false, busy_ = false;
   std::string running_id_;

@@ -94,15 +94,18 @@ Certificate draft(EVP_PKEY* key, const std::string& name, long days) {
   return made;
 }
 
-Outcome<KeyPair> make_pair(const json::object& stored) {
-  return KeyPair{text_of(stored, "cert"), text_of(stored, "key")};
-}
-
-Outcome<KeyPair> ensure_authority(Context& context) {
+Outcome<std::optional<KeyPair>> stored_authority(Context& context) {
   auto stored = context.store.get(kAuthorityKey);
   if (!stored) return stored.error();
-  if (*stored) return make_pair((*stored)->value);
-  auto made = make_authority(context.settings.domain);
+  if (!*stored) return std::optional<KeyPair>{};
+  return std::optional<KeyPair>({text_of((*stored)->value, "cert"), text_of((*stored)->value, "key")});
+}
+
+Outcome<KeyPair> ensure_authority(Context& context, const std::string& domain) {
+  auto stored = stored_authority(context);
+  if (!stored) return stored.error();
+  if (*stored) return **stored;
+  auto made = make_authority(domain);
   if (!made) return made.error();
   Change change;
   change.require(kAuthorityKey, 0)
@@ -111,9 +114,10 @@ Outcome<KeyPair> ensure_authority(Context& context) {
   return made;
 }
 
-void write_pin(const Context& context, const std::string& cert) {
-  if (context.settings.data_dir.empty()) return;
-  std::ofstream(context.settings.data_dir + "/tls_pin", std::ios::trunc) << pin_of(cert) << "\n";
+std::string alternative_names(const ClusterDomains& domains) {
+  std::string out = "DNS:" + domains.current + ",DNS:*." + domains.current;
+  for (const std::string& former : domains.former) out += ",DNS:" + former + ",DNS:*." + former;
+  return out;
 }
 
 }  // namespace
@@ -131,21 +135,21 @@ Outcome<KeyPair> make_authority(const std::string& cluster) {
   return KeyPair{pem_of(made.get()), pem_of(key.get())};
 }
 
-Outcome<KeyPair> make_certificate(const KeyPair& authority, const std::string& domain) {
+Outcome<KeyPair> make_certificate(const KeyPair& authority, const ClusterDomains& domains) {
   Certificate issuer = read_certificate(authority.cert);
   PrivateKey issuer_key = read_key(authority.key);
   if (!issuer || !issuer_key) return openssl_error("read the cluster's CA");
   PrivateKey key(EVP_EC_gen("P-256"));
   if (!key) return openssl_error("make the key of the cluster's certificate");
-  Certificate made = draft(key.get(), domain, kAuthorityDays - 1);
+  Certificate made = draft(key.get(), domains.current, kAuthorityDays - 1);
   X509_set_issuer_name(made.get(), X509_get_subject_name(issuer.get()));
   bool good = add_extension(made.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
               add_extension(made.get(), issuer.get(), NID_key_usage, "critical,digitalSignature") &&
               add_extension(made.get(), issuer.get(), NID_ext_key_usage, "serverAuth") &&
               add_extension(made.get(), issuer.get(), NID_authority_key_identifier, "keyid") &&
-              add_extension(made.get(), issuer.get(), NID_subject_alt_name, "DNS:" + domain + ",DNS:*." + domain) &&
+              add_extension(made.get(), issuer.get(), NID_subject_alt_name, alternative_names(domains)) &&
               X509_sign(made.get(), issuer_key.get(), EVP_sha256()) > 0;
-  if (!good) return openssl_error("make the cluster's certificate for " + domain);
+  if (!good) return openssl_error("make the cluster's certificate for " + domains.current);
   return KeyPair{pem_of(made.get()) + authority.cert, pem_of(key.get())};
 }
 
@@ -160,27 +164,46 @@ std::string pin_of(const std::string& cert_pem) {
   return out;
 }
 
-Verdict ensure_certificates(Context& context) {
-  auto authority = ensure_authority(context);
+void write_pin(const Context& context, const std::string& cert) {
+  if (context.settings.data_dir.empty()) return;
+  std::ofstream(context.settings.data_dir + "/tls_pin", std::ios::trunc) << pin_of(cert) << "\n";
+}
+
+Outcome<KeyPair> new_certificate(Context& context, const ClusterDomains& domains) {
+  auto authority = stored_authority(context);
+  if (!authority) return authority.error();
+  if (!*authority) return service_unavailable("the cluster is still being set up");
+  return make_certificate(**authority, domains);
+}
+
+Verdict install_certificate(Context& context, const std::string& domain, const KeyPair& certificate, Change& change) {
+  auto stored = context.store.get(kCertificateKey);
+  if (!stored) return stored.error();
+  change.require(kCertificateKey, *stored ? (*stored)->mod_revision : 0)
+      .put(kCertificateKey, {{"v", 1},
+                             {"domain", domain},
+                             {"cert", certificate.cert},
+                             {"key", certificate.key},
+                             {"created_at", now_text()}});
+  return std::nullopt;
+}
+
+Verdict ensure_certificates(Context& context, const ClusterDomains& domains) {
+  auto authority = ensure_authority(context, domains.current);
   if (!authority) return authority.error();
   auto stored = context.store.get(kCertificateKey);
   if (!stored) return stored.error();
-  if (*stored && text_of((*stored)->value, "domain") == context.settings.domain) {
+  if (*stored && text_of((*stored)->value, "domain") == domains.current) {
     write_pin(context, text_of((*stored)->value, "cert"));
     return std::nullopt;
   }
-  auto made = make_certificate(*authority, context.settings.domain);
+  auto made = make_certificate(*authority, domains);
   if (!made) return made.error();
   Change change;
-  change.require(kCertificateKey, *stored ? (*stored)->mod_revision : 0)
-      .put(kCertificateKey, {{"v", 1},
-                             {"domain", context.settings.domain},
-                             {"cert", made->cert},
-                             {"key", made->key},
-                             {"created_at", now_text()}});
+  if (Verdict bad = install_certificate(context, domains.current, *made, change)) return bad;
   if (Verdict bad = context.store.must_commit(change)) return bad;
   write_pin(context, made->cert);
-  context.log.info("certificate_made", {{"domain", context.settings.domain}, {"pin", pin_of(made->cert)}});
+  context.log.info("certificate_made", {{"domain", domains.current}, {"pin", pin_of(made->cert)}});
   return std::nullopt;
 }
 

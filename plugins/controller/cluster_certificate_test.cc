@@ -33,10 +33,11 @@ std::string verdict(const std::string& leaf_pem, const std::string& authority_pe
 TEST(ClusterCertificate, IsValidForTheDomainAndAllNamesBelow) {
   auto authority = make_authority("apps.example.com");
   ASSERT_TRUE(authority) << authority.error().message;
-  auto made = make_certificate(*authority, "apps.example.com");
+  auto made = make_certificate(*authority, {"apps.example.com", {"old.example"}});
   ASSERT_TRUE(made) << made.error().message;
 
-  for (const char* host : {"apps.example.com", "controller.apps.example.com", "git.apps.example.com"})
+  for (const char* host :
+       {"apps.example.com", "controller.apps.example.com", "git.apps.example.com", "old.example", "shop.old.example"})
     EXPECT_EQ(verdict(made->cert, authority->cert, host), "ok") << host;
   EXPECT_NE(verdict(made->cert, authority->cert, "example.com"), "ok");
   EXPECT_NE(verdict(made->cert, make_authority("other")->cert, "apps.example.com"), "ok");
@@ -44,7 +45,7 @@ TEST(ClusterCertificate, IsValidForTheDomainAndAllNamesBelow) {
 
 TEST(ClusterCertificate, HasAPinOfTheLeafAlone) {
   auto authority = make_authority("a.example");
-  auto one = make_certificate(*authority, "a.example"), other = make_certificate(*authority, "a.example");
+  auto one = make_certificate(*authority, {"a.example", {}}), other = make_certificate(*authority, {"a.example", {}});
 
   EXPECT_EQ(pin_of(one->cert).size(), 44u) << "base64 of 32 bytes";
   EXPECT_NE(pin_of(one->cert), pin_of(other->cert));

@@ -21,7 +21,7 @@
 namespace flynn::controller {
 
 struct Settings {
-  std::string domain = "flynn.localhost";
+  std::string configured_domain = "flynn.localhost";  // the cluster's own is in the store: cluster_domain.h
   std::string slot = "controller";
   std::string data_dir;
   std::vector<std::string> auth_keys;  // secret
@@ -40,7 +40,7 @@ struct Context {
         store(door, settings.events_max),
         events(settings.events_max),
         audit({settings.data_dir + "/access-log"}),
-        backups(door, log, store, settings.domain),
+        backups(door, log, store),
         hub(wake_streams),
         lists(std::move(wake_streams)) {
     root_keys.set(settings.auth_keys, settings.auth_key_file);
@@ -63,6 +63,8 @@ struct Context {
   std::function<void()> plugins_changed = [] {};
   /// The instance is being stopped: leave unfinished work to the next one.
   std::atomic<bool> stopping{false};
+  /// A migration of the domain could not go on, and must be tried again.
+  std::atomic<bool> domain_migration_waits{false};
   /// Deployments or scale requests have changed in the store.
   std::atomic<bool> work_changed{true};
 

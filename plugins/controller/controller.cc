@@ -2,6 +2,8 @@
 
 #include "apps.h"
 #include "bootstrap.h"
+#include "cluster_domain.h"
+#include "domain_migration.h"
 #include "list_stream.h"
 
 namespace flynn::controller {
@@ -61,6 +63,7 @@ Result<void> Controller::activate(UniqueFd listening) {
   context_.backups.resume();
   tasks_.add("end the records of interrupted backups", [this] { context_.backups.end_interrupted(); });
   tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });
+  tasks_.add("resume the migration of the domain", [this] { resume_domain_migration(context_); });
   reconciler_.start([this] { tick(); });
   system_apps_.start();
   std::string problem = listener_.start(std::move(listening));
@@ -95,7 +98,9 @@ void Controller::stop() {
 Result<json::object> Controller::status() {
   auto apps = context_.store.count("apps/");
   if (!apps) return Error{Code::unavailable, apps.error().message};
-  return json::object{{"domain", context_.settings.domain},
+  auto domains = cluster_domains(context_);
+  if (!domains) return Error{Code::unavailable, domains.error().message};
+  return json::object{{"domain", domains->current},
                       {"apps", *apps},
                       {"deployments_running", static_cast<std::int64_t>(reconciler_.deployments_running())},
                       {"connections", static_cast<std::int64_t>(listener_.connections())},
@@ -104,6 +109,8 @@ Result<json::object> Controller::status() {
 
 void Controller::tick() {
   register_service();
+  if (context_.domain_migration_waits.exchange(false))
+    tasks_.add("resume the migration of the domain", [this] { resume_domain_migration(context_); });
   if (bootstrapped_ || bootstrapping_.exchange(true)) return;
   tasks_.add("bootstrap", [this] {
     Verdict bad = bootstrap(context_);

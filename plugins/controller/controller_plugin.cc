@@ -7,6 +7,7 @@
 
 #include "access_check.h"
 #include "auth.h"
+#include "cluster_domain.h"
 #include "controller.h"
 #include "flynn/sdk/plugin.h"
 
@@ -46,7 +47,7 @@ class ControllerPlugin : public Plugin {
 
   Result<void> configure(const json::object& config) override {
     if (controller_ != nullptr) return Error{Code::restart_required, "takes effect when the plugin is swapped"};
-    settings_.domain = text_of(config, "domain", "flynn.localhost");
+    settings_.configured_domain = lower(text_of(config, "domain", "flynn.localhost"));
     settings_.auth_keys = strings_or_empty(config, "auth_keys");
     settings_.stacks_file = text_of(config, "stacks_file");
     settings_.layers_dir = text_of(config, "layers_dir");

@@ -1,8 +1,11 @@
 #include "http_routes.h"
 
 #include <algorithm>
+#include <set>
 
+#include "cluster_domain.h"
 #include "route_rules.h"
+#include "validation.h"
 
 namespace flynn::controller {
 namespace {
@@ -12,10 +15,13 @@ std::string route_key(const std::string& type, const std::string& id) { return "
 std::string owner_of(const std::string& app_id) { return "controller/apps/" + app_id; }
 
 /// One key for each domain and path (or port): two writers can't both take it.
+std::string place_key(const std::string& type, const std::string& place) {
+  return note_key("route-places", type + "/" + sha256_hex(place));
+}
 std::string place_key(const json::object& route) {
   std::string place = text_of(route, "type") == "tcp" ? std::to_string(number_of(route, "port"))
                                                       : text_of(route, "domain") + text_of(route, "path");
-  return note_key("route-places", text_of(route, "type") + "/" + sha256_hex(place));
+  return place_key(text_of(route, "type"), place);
 }
 
 Outcome<std::vector<json::object>> all_routes(Context& context, const std::string& type) {
@@ -171,16 +177,60 @@ Outcome<HttpResponse> delete_route(Context& context, const HttpRequest&, const P
   return empty_answer();
 }
 
+/// Nothing when the route has no sibling there.
+std::optional<json::object> sibling_of(const json::object& route, const std::string& from, const std::string& to) {
+  const std::string domain = text_of(route, "domain");
+  // Below example.com, what is below apps.example.com has already moved there.
+  const bool moved = is_of_domain(to, from) && is_of_domain(domain, to);
+  if (!is_of_domain(domain, from) || moved) return std::nullopt;
+  json::object sibling = route;
+  sibling["domain"] = domain.substr(0, domain.size() - from.size()) + to;
+  if (!is_domain(text_of(sibling, "domain"))) return std::nullopt;  // longer than a name may be
+  sibling.erase("certificate");  // it is for the other name; the cluster's own is for this one
+  sibling["id"] = new_uuid();
+  sibling["created_at"] = sibling["updated_at"] = now_text();
+  return sibling;
+}
+
 }  // namespace
+
+bool is_route_of(const json::object& route, const std::string& app_id) {
+  return text_of(route, "parent_ref") == owner_of(app_id);
+}
+
+Outcome<std::optional<Kv>> http_route_at(Context& context, const std::string& domain, const std::string& path) {
+  auto place = context.store.get(place_key("http", domain + path));
+  if (!place) return place.error();
+  if (!*place) return std::optional<Kv>{};
+  return context.store.get(route_key("http", text_of((*place)->value, "route")));
+}
+
+Outcome<std::size_t> copy_http_routes(Context& context, const std::string& from, const std::string& to) {
+  auto routes = all_routes(context, "http");
+  if (!routes) return routes.error();
+  std::set<std::string> places;
+  for (const json::object& route : *routes) places.insert(text_of(route, "domain") + text_of(route, "path"));
+  // A path needs the default route of its domain.
+  std::stable_partition(routes->begin(), routes->end(),
+                        [](const json::object& route) { return text_of(route, "path") == "/"; });
+  std::size_t added = 0;
+  for (const json::object& route : *routes) {
+    if (context.stopping) return service_unavailable("interrupted");
+    auto sibling = sibling_of(route, from, to);
+    if (!sibling || places.contains(text_of(*sibling, "domain") + text_of(*sibling, "path"))) continue;
+    const std::string app_id = text_of(route, "parent_ref").substr(owner_of("").size());
+    auto stored = store_route(context, app_id, std::move(*sibling));
+    if (!stored && stored.error().status != 409) return stored.error();
+    if (stored) ++added;
+  }
+  return added;
+}
 
 Outcome<json::object> add_http_route(Context& context, const std::string& app_id, const json::object& asked) {
   auto others = all_routes(context, "http");
   if (!others) return others.error();
   json::object route = common_of("http", app_id, asked);
-  std::string domain = text_of(asked, "domain");
-  std::transform(domain.begin(), domain.end(), domain.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  route["domain"] = domain;
+  route["domain"] = lower(text_of(asked, "domain"));
   route["path"] = normal_path(text_of(asked, "path"));
   route["sticky"] = flag_of(asked, "sticky");
   route["disable_keep_alives"] = flag_of(asked, "disable_keep_alives");

@@ -10,4 +10,12 @@ Outcome<json::object> add_http_route(Context& context, const std::string& app_id
 /// Removes every route of an app, dependent ones first; answers them.
 Outcome<json::array> remove_routes_of_app(Context& context, const std::string& app_id);
 
+/// The route of type http with this domain and path; nothing when there is none.
+Outcome<std::optional<Kv>> http_route_at(Context& context, const std::string& domain, const std::string& path);
+/// True when a route belongs to that app.
+bool is_route_of(const json::object& route, const std::string& app_id);
+/// Gives each http route of the domain `from` or a name below it a sibling of `to`: the same app, service, path and
+/// switches, no certificate of its own. A name that has a route already keeps it. Answers how many were added.
+Outcome<std::size_t> copy_http_routes(Context& context, const std::string& from, const std::string& to);
+
 }  // namespace flynn::controller

@@ -213,6 +213,13 @@ class OpenApiWalk : public WireTest {
     EXPECT_EQ(text_of(object("GET /backup"), "status"), "complete");
     expect_event("cluster_backup");
   }
+  void walk_domain() {
+    const std::string domain = text_of(
+        object_of(door_.call("flynn.store/1", "Get", {{"key", "cluster/config"}})->body, "kv").at("value").as_object(),
+        "domain");
+    done("PUT /domain", R"({"domain":"new.example.com","old_domain":)" + quoted(domain) + "}");
+    EXPECT_TRUE(eventually([&] { return list("/events?object_types=domain_migration").size() >= 2; }));
+  }
   void walk_ends() {
     done("DELETE /apps/shop/formations/" + release_);
     done("DELETE /apps/shop/releases/" + new_release());
@@ -261,6 +268,7 @@ TEST_F(OpenApiWalk, OneOfEverythingIsAsTheDocumentSays) {
   walk_volumes();
   walk_sinks_and_keys();
   walk_backup();
+  walk_domain();
   walk_ends();
   walk_events();
 

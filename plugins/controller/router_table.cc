@@ -60,6 +60,7 @@ RouterTable api_routes() {
   add_explain_routes(table);
   add_access_key_routes(table);
   add_backup_routes(table);
+  add_domain_routes(table);
   return table;
 }
 

@@ -60,6 +60,7 @@ void add_maintenance_routes(RouterTable& table);
 void add_explain_routes(RouterTable& table);
 void add_status_routes(RouterTable& table);
 void add_openapi_routes(RouterTable& table);
+void add_domain_routes(RouterTable& table);
 void add_sink_routes(RouterTable& table);
 void add_access_key_routes(RouterTable& table);
 void add_backup_routes(RouterTable& table);

@@ -308,6 +308,38 @@ TEST_F(SystemApps, AChangeThatTheHostForgotIsJudgedByWhatRuns) {
   expect_deployed(deployment, "failed");
 }
 
+TEST_F(SystemApps, TheControllersReleaseShowsTheDomainAndANewControllerEndsItsMigration) {
+  start();
+  const auto shown = [&] { return text_of(object_of(get("/apps/controller/release"), "env"), "DEFAULT_ROUTE_DOMAIN"); };
+  ASSERT_TRUE(eventually([&] { return shown() == "flynn.localhost"; }));
+  ASSERT_TRUE(eventually([&] { return ask("GET", "/ca-cert").status == 200; })) << "bootstrap";
+  const json::object move{{"domain", "new.example"}, {"old_domain", "flynn.localhost"}};
+  // Stopped before the work is begun.
+  controller_->context().later = [](auto, auto) {};
+  ASSERT_TRUE(eventually([&] { return ask("PUT", "/domain", move).status == 200; }));
+
+  stop();
+  start();
+
+  EXPECT_TRUE(eventually([&] { return shown() == "new.example"; }));
+  EXPECT_TRUE(eventually([&] { return list("/events?object_types=domain_migration").size() == 2; }));
+  EXPECT_EQ(text_of(*controller_->status(), "domain"), "new.example");
+  const auto current = get("/apps/controller/release");
+  json::object changed{{"app_id", "controller"}, {"env", object_of(current, "env")}};
+  changed["env"].as_object()["DEFAULT_ROUTE_DOMAIN"] = "other.example";
+  expect_refused(ask("POST", "/releases", changed), "migrate-domain");
+  changed["env"].as_object()["DEFAULT_ROUTE_DOMAIN"] = "new.example";
+  changed["env"].as_object()["SIZE"] = "7";
+  const auto created = ask("POST", "/releases", changed);
+  ASSERT_EQ(created.status, 200) << created.body;
+  const auto deployed =
+      ask("POST", "/apps/controller/deploy", {{"id", text_of(*parse_json_object(created.body), "id")}});
+  expect_deployed(text_of(*parse_json_object(deployed.body), "id"));
+  EXPECT_EQ(shown(), "new.example");
+  EXPECT_EQ(number_of(door_.node.plugin("controller").config, "size"), 7);
+  EXPECT_FALSE(door_.node.plugin("controller").config.contains("default_route_domain"));
+}
+
 TEST_F(SystemApps, RunAsOneJob) {
   given_the_router_app();
 

@@ -72,7 +72,7 @@ Outcome<bool> follow(Context& context, const Kv& app, const Kv& deployment, cons
   if (!asked && asked.error().status >= 500) return asked.error();
   if (!asked) {
     // The host has been restarted since, and forgot. What runs is the truth.
-    bool in_force = is_in_force(release, plugin);
+    bool in_force = is_in_force(context, release, plugin);
     return finish(context, app, deployment, release,
                   in_force ? "" : "the host was restarted before it was done: deploy the release again");
   }

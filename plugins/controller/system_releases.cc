@@ -1,5 +1,6 @@
 #include "system_releases.h"
 
+#include "cluster_domain.h"
 #include "node_plugins.h"
 #include "plugin_env.h"
 #include "releases.h"
@@ -11,6 +12,8 @@ namespace {
 /// Each swap of a plugin in development makes one.
 constexpr std::size_t kReleasesMax = 100;
 constexpr std::string_view kFileScheme = "file://";
+/// Where clients of the original read the cluster's domain: in the env of our own app. It is shown, and sets nothing.
+constexpr std::string_view kDomainVariable = "DEFAULT_ROUTE_DOMAIN";
 
 struct Version {
   json::object named;  // {"path": …} or {"digest": …}, as flynn.node/1 wants it
@@ -56,12 +59,46 @@ Outcome<json::object> judge(Context& context, const std::string& slot, const jso
   return ask_node(context, "Judge", with({{"slot", slot}}, named));
 }
 
-json::object release_of(const Kv& app, const json::object& plugin) {
+/// Of a release's env, what is the plugin's configuration.
+json::object settings_in(const Context& context, const std::string& slot, const json::object& release) {
+  json::object env = object_of(release, "env");
+  if (slot == context.settings.slot) env.erase(kDomainVariable);
+  return env;
+}
+
+/// The env that shows this configuration.
+Outcome<json::object> shown_env(Context& context, const std::string& slot, const json::object& config) {
+  json::object env = env_of_config(config);
+  if (slot != context.settings.slot) return env;
+  auto domains = cluster_domains(context);
+  if (!domains) return domains.error();
+  env[kDomainVariable] = domains->current;
+  return env;
+}
+
+Verdict refuse_another_domain(const json::object& release, const json::object& shown) {
+  if (text_of(object_of(release, "env"), kDomainVariable, text_of(shown, kDomainVariable)) ==
+      text_of(shown, kDomainVariable))
+    return std::nullopt;
+  return validation(std::string(kDomainVariable), "is changed by 'flynn cluster migrate-domain' alone");
+}
+
+bool is_of_version(const json::object& release, const json::object& plugin) {
+  return text_of(object_of(release, "plugin"), "digest") == text_of(plugin, "digest");
+}
+
+/// True when the release says all that runs: `env` is what it must show.
+bool shows(const json::object& release, const json::object& plugin, const json::object& env) {
+  return is_of_version(release, plugin) &&
+         env_without_secrets(object_of(plugin, "config_schema"), object_of(release, "env")) == env;
+}
+
+json::object release_of(const Kv& app, const json::object& plugin, const json::object& env) {
   json::object mark = marker(plugin_slot(app.value), plugin);
   return {{"id", new_uuid()},
           {"app_id", text_of(app.value, "id")},
           {"artifacts", json::array{}},
-          {"env", env_of_config(object_of(plugin, "config"))},
+          {"env", env},
           {"meta", {{"flynn-plugin-version", text_of(plugin, "version")}}},
           {"processes", json::object{}},
           {"plugin", std::move(mark)},
@@ -90,11 +127,15 @@ Verdict complete_plugin_release(Context& context, const json::object& app, const
   auto file = judge(context, slot, version->named);
   if (!file) return file.error();
   json::object schema = object_of(*file, "config_schema");
-  auto config = config_of_env(schema, object_of(release, "env"));
+  const json::object settings = settings_in(context, slot, release);
+  auto config = config_of_env(schema, settings);
   if (!config) return config.error();
   auto judged = ask_node(context, "Judge", with({{"slot", slot}, {"config", *config}}, version->named));
   if (!judged) return judged.error();
-  release["env"] = with(env_of_config(object_of(*judged, "config")), secrets_of_env(schema, object_of(release, "env")));
+  auto shown = shown_env(context, slot, object_of(*judged, "config"));
+  if (!shown) return shown.error();
+  if (Verdict bad = refuse_another_domain(release, *shown); bad && slot == context.settings.slot) return bad;
+  release["env"] = with(std::move(*shown), secrets_of_env(schema, settings));
   release["plugin"] = marker(slot, *judged);
   json::object meta = object_of(release, "meta");
   meta["flynn-plugin-version"] = text_of(*judged, "version");
@@ -103,10 +144,11 @@ Verdict complete_plugin_release(Context& context, const json::object& app, const
   return std::nullopt;
 }
 
-bool is_in_force(const json::object& release, const json::object& plugin) {
-  if (text_of(object_of(release, "plugin"), "digest") != text_of(plugin, "digest")) return false;
+bool is_in_force(const Context& context, const json::object& release, const json::object& plugin) {
+  if (!is_of_version(release, plugin)) return false;
   json::object schema = object_of(plugin, "config_schema");
-  return env_without_secrets(schema, object_of(release, "env")) == env_of_config(object_of(plugin, "config"));
+  return env_without_secrets(schema, settings_in(context, text_of(plugin, "slot"), release)) ==
+         env_of_config(object_of(plugin, "config"));
 }
 
 Outcome<PluginOrder> order_of(Context& context, const json::object& release, const json::object& plugin) {
@@ -128,12 +170,12 @@ Outcome<PluginOrder> order_of(Context& context, const json::object& release, con
     if (!file) return file.error();
     schema = object_of(*file, "config_schema");
   }
-  auto config = config_of_env(schema, object_of(release, "env"));
+  const json::object settings = settings_in(context, slot, release);
+  auto config = config_of_env(schema, settings);
   if (!config) return config.error();
   json::object body{{"slot", slot}};
-  bool same_config =
-      env_without_secrets(schema, object_of(release, "env")) == env_of_config(object_of(plugin, "config"));
-  bool sets_secrets = !secrets_of_env(schema, object_of(release, "env")).empty();
+  bool same_config = env_without_secrets(schema, settings) == env_of_config(object_of(plugin, "config"));
+  bool sets_secrets = !secrets_of_env(schema, settings).empty();
   if (!same_config || sets_secrets || same_version) body["config"] = std::move(*config);
   return same_version ? PluginOrder{"Configure", std::move(body)} : PluginOrder{"Swap", with(std::move(body), named)};
 }
@@ -141,22 +183,24 @@ Outcome<PluginOrder> order_of(Context& context, const json::object& release, con
 Verdict mirror_plugin(Context& context, const Kv& app, const json::object& plugin) {
   // It does not run, or may yet be rolled back: what was in force last stays true.
   if (text_of(plugin, "digest").empty() || !flag_of(plugin, "settled", true)) return std::nullopt;
+  auto env = shown_env(context, text_of(plugin, "slot"), object_of(plugin, "config"));
+  if (!env) return env.error();
   std::string current = text_of(app.value, "release");
   if (!current.empty()) {
     auto release = context.store.get(release_key(current));
     if (!release) return release.error();
-    if (*release && is_in_force((*release)->value, plugin)) return std::nullopt;
+    if (*release && shows((*release)->value, plugin, *env)) return std::nullopt;
   }
   std::string app_id = text_of(app.value, "id");
   auto releases = releases_of_app(context, app_id);
   if (!releases) return releases.error();
   Change change;
   for (const Kv& known : *releases) {
-    if (!is_in_force(known.value, plugin)) continue;
+    if (!shows(known.value, plugin, *env)) continue;
     if (Verdict bad = set_release(context, app, known.value, change)) return bad;
     return context.store.must_commit(change);
   }
-  json::object release = release_of(app, plugin);
+  json::object release = release_of(app, plugin, *env);
   std::string id = text_of(release, "id");
   change.require(release_key(id), 0).put(release_key(id), release);
   change.put("app-releases/" + app_id + "/" + id, {{"created_at", text_of(release, "created_at")}});

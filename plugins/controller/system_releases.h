@@ -14,7 +14,7 @@ Verdict complete_plugin_release(Context& context, const json::object& app, const
                                 const std::vector<Kv>& artifacts, json::object& release);
 
 /// True when `plugin` (of flynn.node/1) runs what the release says.
-bool is_in_force(const json::object& release, const json::object& plugin);
+bool is_in_force(const Context& context, const json::object& release, const json::object& plugin);
 
 /// What flynn.node/1 must be asked for to bring the release in force: its method and the request.
 struct PluginOrder {
