@@ -8,11 +8,6 @@ namespace {
 
 Error unsupported(const char* what, const char* instead) { return failure(what, instead).as(ErrorCode::kNotSupported); }
 
-Result<int> docker(Session&, const Arguments&) {
-  return unsupported("docker push: this platform takes no images, because it has no way yet to upload a layer",
-                     "Push the source: git push flynn master. A Procfile and a buildpack make the image.");
-}
-
 Result<int> backup(Session&, const Arguments&) {
   return unsupported("cluster backup: the cluster's state is no database that a job could dump",
                      "'flynn export' keeps an app with its database; on the node, stop it and copy its data folder.");
@@ -43,7 +38,6 @@ CommandList unsupported_commands() {
     return Command{name, "[<argument>...]", summary, {}, 0, kAny, run, OptionOrder::kBeforeArguments, true};
   };
   return {
-      row("docker", "Not supported: push the source with git", docker),
       row("cluster backup", "Not supported: see 'flynn export'", backup),
       row("cluster migrate-domain", "Not supported: add routes of the new domain", migrate),
       row("login", "Not supported: clusters are added with their key", login),

@@ -86,8 +86,9 @@ Verdict write_config(Context& context, const json::object& stacks) {
 Verdict create_system_app(Context& context) {
   auto app = system_app(context, context.settings.slot);
   if (!app) return app.error();
-  // git's service is the builder's, which registers it when it has a socket for HTTP.
-  for (const auto& [name, service] : {std::pair{"controller.", "controller"}, {"git.", "gitreceive"}}) {
+  // git's service is the builder's, images' that of the plugin images; each registers it when it has a socket.
+  for (const auto& [name, service] :
+       {std::pair{"controller.", "controller"}, {"git.", "gitreceive"}, {"images.", "images"}}) {
     json::object route{{"domain", name + context.settings.domain}, {"service", service}, {"drain_backends", false}};
     auto added = add_http_route(context, text_of(app->value, "id"), route);
     if (!added && added.error().status != 409) return added.error();
