@@ -21,11 +21,6 @@ using std::chrono::steady_clock;
 constexpr long kRetryPauseMs = 100;
 constexpr std::chrono::seconds kRetryFor{10};
 
-struct Refusal {
-  Error error;
-  bool retry = false;
-};
-
 /// The controller's own codes as ours.
 ErrorCode code_of(std::string_view theirs) {
   if (theirs == "object_exists") return ErrorCode::kNameTaken;
@@ -36,7 +31,14 @@ ErrorCode code_of(std::string_view theirs) {
   return ErrorCode::kUnknown;
 }
 
-/// What the user reads for an answer that is not 200.
+Error network_failure(const std::string& source, const Poco::Exception& error) {
+  return {source + ": the connection to the controller failed: " + error.displayText(),
+          "The node may have gone down or be restarting; look with 'flynn cluster' and scripts/up, then try again.",
+          Failure::kRefused, ErrorCode::kConnectionLost};
+}
+
+}  // namespace
+
 Refusal refusal_of(int status, const std::string& content_type, const std::string& body, const std::string& source) {
   if (status == 404 && content_type.find("json") == std::string::npos) {
     return {{source + ": controller: resource not found", "", Failure::kNotFound}};
@@ -62,14 +64,6 @@ Refusal refusal_of(int status, const std::string& content_type, const std::strin
   if (status == 501) return {error.as(ErrorCode::kNotSupported)};
   return {status >= 500 ? error.as(ErrorCode::kControllerFailed) : error};
 }
-
-Error network_failure(const std::string& source, const Poco::Exception& error) {
-  return {source + ": the connection to the controller failed: " + error.displayText(),
-          "The node may have gone down or be restarting; look with 'flynn cluster' and scripts/up, then try again.",
-          Failure::kRefused, ErrorCode::kConnectionLost};
-}
-
-}  // namespace
 
 Deadline deadline_after(std::chrono::milliseconds duration) { return steady_clock::now() + duration; }
 

@@ -20,6 +20,14 @@ Deadline deadline_after(std::chrono::milliseconds duration);
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+struct Refusal {
+  Error error;
+  bool retry = false;  // the other side says that a second try may succeed
+};
+
+/// What the user reads for an answer that is not 200; `source` is what was asked ("GET /apps").
+Refusal refusal_of(int status, const std::string& content_type, const std::string& body, const std::string& source);
+
 /// A response body that goes on: log lines, events.
 class LineStream {
  public:

@@ -113,7 +113,7 @@ TEST_F(NewCommands, DrainsAreTheSinksOfTheWire) {
 }
 
 TEST_F(NewCommands, WhatIsNotSupportedSaysWhatToDoInstead) {
-  for (const char* name : {"docker", "login", "mysql", "install"}) {
+  for (const char* name : {"login", "mysql", "install"}) {
     const auto refused = flynn.run({name, "x"});
     EXPECT_EQ(refused.code, 1) << name;
     EXPECT_NE(refused.err.find("\ncode: not-supported\n"), std::string::npos) << name << refused.err;

@@ -31,6 +31,7 @@ CommandList archive_commands();
 CommandList history_commands();
 CommandList open_commands();
 CommandList exec_commands();
+CommandList docker_commands();
 CommandList drain_commands();
 CommandList volume_commands();
 CommandList doctor_commands();

@@ -8,11 +8,6 @@ namespace {
 
 Error unsupported(const char* what, const char* instead) { return failure(what, instead).as(ErrorCode::kNotSupported); }
 
-Result<int> docker(Session&, const Arguments&) {
-  return unsupported("docker push: this platform takes no images, because it has no way yet to upload a layer",
-                     "Push the source: git push flynn master. A Procfile and a buildpack make the image.");
-}
-
 Result<int> login(Session&, const Arguments&) {
   return unsupported("login: this controller knows keys, no OAuth", "flynn cluster add <name> <domain> <key>");
 }
@@ -32,7 +27,6 @@ CommandList unsupported_commands() {
     return Command{name, "[<argument>...]", summary, {}, 0, kAny, run, OptionOrder::kBeforeArguments, true};
   };
   return {
-      row("docker", "Not supported: push the source with git", docker),
       row("login", "Not supported: clusters are added with their key", login),
       row("update", "Not supported: install the new version", update),
       row("install", "Not supported: scripts/up makes a node", update),

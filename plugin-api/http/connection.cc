@@ -8,10 +8,14 @@
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/StreamSocketImpl.h>
 #include <Poco/Timestamp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <istream>
+#include <optional>
+#include <vector>
 
+#include "flynn/sdk/clock.h"
 #include "flynn/sdk/stream.h"
 #include "stream_pump.h"
 
@@ -22,18 +26,39 @@ namespace net = Poco::Net;
 
 Poco::Timespan timespan(std::chrono::milliseconds value) { return Poco::Timespan(value.count() * 1000); }
 
-enum class Body { ok, too_big, broken };
+// A refused client may be in the middle of a long body: closing at once would reset the connection under the answer.
+constexpr std::chrono::milliseconds kLingerTime{2000};
 
-Body read_body(net::HTTPServerRequestImpl& from, std::size_t limit, std::string& out) {
+enum class Body { ok, too_big, unwanted, broken };
+
+Body read_body(net::HTTPServerRequestImpl& from, std::size_t limit, HttpRequest& to) {
   std::istream& stream = from.stream();
-  char chunk[16 * 1024];
+  std::vector<char> chunk(to.sink != nullptr ? 256 * 1024 : 16 * 1024);
+  std::int64_t count = 0;
   while (stream.good()) {
-    stream.read(chunk, sizeof chunk);
-    out.append(chunk, static_cast<std::size_t>(stream.gcount()));
-    if (out.size() > limit) return Body::too_big;
+    stream.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
+    const std::string_view piece(chunk.data(), static_cast<std::size_t>(stream.gcount()));
+    count += stream.gcount();
+    if (to.sink != nullptr) {
+      if (!piece.empty() && !to.sink->take(piece)) return Body::unwanted;
+      continue;
+    }
+    to.body += piece;
+    if (to.body.size() > limit) return Body::too_big;
   }
-  bool cut = from.hasContentLength() && static_cast<Poco::Int64>(out.size()) < from.getContentLength64();
-  return cut ? Body::broken : Body::ok;
+  return from.hasContentLength() && count < from.getContentLength64() ? Body::broken : Body::ok;
+}
+
+/// Says that no more comes, and reads what the client still sends, for a moment.
+void linger(int fd) {
+  ::shutdown(fd, SHUT_WR);
+  const Deadline deadline = Deadline::after(kLingerTime);
+  std::vector<char> dropped(64 * 1024);
+  while (!deadline.passed()) {
+    pollfd waiting{fd, POLLIN, 0};
+    if (::poll(&waiting, 1, deadline.left_ms()) <= 0) return;
+    if (::recv(fd, dropped.data(), dropped.size(), MSG_DONTWAIT) <= 0) return;
+  }
 }
 
 HttpRequest request_of(const net::HTTPServerRequestImpl& from) {
@@ -46,6 +71,7 @@ HttpRequest request_of(const net::HTTPServerRequestImpl& from) {
   out.last_event_id = from.get("Last-Event-Id", "");
   out.origin = from.get("Origin", "");
   out.host = from.get("Host", "");
+  if (from.hasContentLength()) out.content_length = from.getContentLength64();
   return out;
 }
 
@@ -91,7 +117,9 @@ std::unique_ptr<HttpConnection> HttpConnection::open(UniqueFd socket, const List
 bool HttpConnection::serve(const HttpListener::Handle& handle, StreamPump& pump, const std::atomic<bool>& draining) {
   try {
     do {
-      if (!serve_one(handle, pump, draining)) return false;
+      if (serve_one(handle, pump, draining)) continue;
+      if (unread_) linger(fd_);  // here, because the answer's destructor sends it
+      return false;
     } while (session_->has_buffered());
     return true;
   } catch (const std::exception&) {
@@ -109,17 +137,27 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
     answer.setVersion(asked.getVersion());
     HttpRequest request = request_of(asked);
     request.connection = fd_;
-    if (asked.getExpectContinue()) answer.sendContinue();
-    Body body = read_body(asked, options_.request_bytes_max, request.body);
+    const bool readable = parse_target(asked.getURI(), request);
+    std::optional<HttpResponse> refused;
+    if (readable && options_.before_body) refused = options_.before_body(request);
+    Body body = Body::unwanted;
+    if (!refused) {
+      if (asked.getExpectContinue()) answer.sendContinue();
+      body = read_body(asked, options_.request_bytes_max, request);
+    }
+    unread_ = body == Body::unwanted && (request.content_length > 0 || asked.getChunkedTransferEncoding());
     if (body == Body::broken) return false;
-    if (body == Body::too_big) {
+    if (refused) {
+      response = std::move(*refused);
+      keep = !unread_ && asked.getKeepAlive();
+    } else if (body == Body::too_big) {
       response = {400,
                   "application/json",
                   R"({"code":"request_body_too_big","message":"the body is larger than )" +
                       std::to_string(options_.request_bytes_max) + R"( bytes","retry":false})",
                   {},
                   nullptr};
-    } else if (!parse_target(asked.getURI(), request)) {
+    } else if (!readable) {
       response = {400,
                   "application/json",
                   R"({"code":"syntax_error","message":"the path has a broken escape","retry":false})",
@@ -127,7 +165,7 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
                   nullptr};
     } else {
       response = handle(request);
-      keep = asked.getKeepAlive();
+      keep = !unread_ && asked.getKeepAlive();
     }
   } catch (const net::NoMessageException&) {
     return false;  // an ordinary end of a kept connection

@@ -30,6 +30,7 @@ class HttpConnection {
   std::unique_ptr<Session> session_;
   int fd_;
   const ListenerOptions& options_;
+  bool unread_ = false;  // the client may still be sending a body that nobody wants
 };
 
 }  // namespace flynn::http

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -52,6 +53,7 @@ struct HttpListener::Impl {
   std::condition_variable work_came, one_closed;
   std::deque<std::unique_ptr<HttpConnection>> work;       // has a request to be read
   std::vector<std::unique_ptr<HttpConnection>> returned;  // served, to be watched again
+  std::set<int> served;                                   // their descriptors, while a worker has them
   std::unordered_map<std::uint64_t, Idle> idle;           // [loop]
   std::uint64_t next_token = kFirstConnection;            // [loop]
   bool accepting = false;                                 // [loop]
@@ -186,8 +188,14 @@ void HttpListener::Impl::run_worker() {
       if (stopping) return;
       connection = std::move(work.front());
       work.pop_front();
+      served.insert(connection->fd());
     }
-    if (connection->serve(handle, pump, draining)) {
+    const bool keep = connection->serve(handle, pump, draining);
+    {
+      std::lock_guard lock(mutex);
+      served.erase(connection->fd());
+    }
+    if (keep) {
       {
         std::lock_guard lock(mutex);
         returned.push_back(std::move(connection));
@@ -251,6 +259,8 @@ void HttpListener::stop() {
     std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
     impl_->work_came.notify_all();
+    // Ends the wait for a slow body; an answer may still go out.
+    for (int fd : impl_->served) ::shutdown(fd, SHUT_RD);
   }
   impl_->wake();
   impl_->io.join();

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "message.h"
@@ -20,7 +21,10 @@ struct ListenerOptions {
   std::string name = "http";  // at most 7 characters, of its threads "NAME-http-N" and "NAME-accept"
   int workers = 12;
   std::size_t connections_max = 1024;
-  std::size_t request_bytes_max = 16 * 1024 * 1024;
+  std::size_t request_bytes_max = 16 * 1024 * 1024;  // of a body without a sink
+  /// Asked when the head has come and before `100 Continue`. An answer refuses the request, whose body is then not
+  /// read; else it may set the request's sink. Thread: a worker's; may be empty.
+  std::function<std::optional<HttpResponse>(HttpRequest&)> before_body;
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds request_timeout{20'000};
 };

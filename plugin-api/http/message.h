@@ -1,6 +1,7 @@
 /// One request and its answer, free of any HTTP library: the same for a connection and for the door's `Request`.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,12 +22,25 @@ class Feed {
   virtual bool take(std::string& out) = 0;
 };
 
+/// Takes a body that memory should not hold, piece by piece. Goes with its request, also when the client breaks off.
+/// Thread: the request's.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  /// False: no more is wanted. The rest is not read, and the handler answers why.
+  virtual bool take(std::string_view piece) = 0;
+};
+
 struct HttpRequest {
   std::string method;
   std::vector<std::string> segments;  // of the path, decoded
   std::vector<std::pair<std::string, std::string>> query;
   std::string accept, content_type, authorization, upgrade, last_event_id, origin, host;
   std::string body;
+  /// As the client announced it; -1 when it did not (chunked).
+  std::int64_t content_length = -1;
+  /// Set by ListenerOptions::before_body: the body went there, and `body` is empty.
+  std::shared_ptr<BodySink> sink;
   /// False through the door, where no stream can follow the answer.
   bool streams = true;
   /// The client's socket, to ask who it is; the connection's, valid while the handler runs. -1 through the door.

@@ -155,5 +155,24 @@ TEST_F(AccessKeys, EachUseIsInTheAccessLog) {
   EXPECT_EQ(text_of(lines[0].as_object(), "path"), "/apps/with?line");
 }
 
+TEST_F(AccessTest, TellsAnotherPluginWhatAKeyMaySend) {
+  const auto app = text_of(object("POST", "/apps", R"({"name":"shop"})"), "id");
+  const auto of_app = key("ci", R"(,"app":"shop")"), reader = key("look", R"(,"read_only":true)");
+  HttpRequest wanted;
+  wanted.method = "POST";
+  ASSERT_TRUE(parse_target("/artifacts", wanted));
+  const auto check = [&](const std::string& password) {
+    auto who = identify(context_.store, context_.root_keys, "Basic " + base64(":" + password));
+    EXPECT_TRUE(who && *who) << password;
+    return api_.check(**who, wanted);
+  };
+
+  EXPECT_FALSE(check(kRoot));
+  EXPECT_EQ(check(of_app)->status, 403);
+  EXPECT_EQ(check(reader)->status, 403);
+  wanted.segments = {"apps", app};
+  EXPECT_FALSE(check(of_app));
+}
+
 }  // namespace
 }  // namespace flynn::controller

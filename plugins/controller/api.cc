@@ -64,6 +64,12 @@ HttpResponse Api::dispatch(const HttpRequest& request) {
   return route == nullptr ? error_answer(not_found("path")) : answer(*route, request, params);
 }
 
+Verdict Api::check(const Identity& who, const HttpRequest& request) {
+  Params params;
+  const Route* route = table_.find(request, params);
+  return route == nullptr ? not_found("path") : check_access(context_, who, *route, request, params);
+}
+
 HttpResponse Api::answer(const Route& route, const HttpRequest& request, const Params& params) {
   try {
     auto answer = route.handler(context_, request, params);

@@ -15,6 +15,8 @@ class Api {
   HttpResponse handle(const HttpRequest& request);
   /// Of a caller that is an administrator already.
   HttpResponse dispatch(const HttpRequest& request);
+  /// Nothing when `who` may send such a request; else what HTTP would answer.
+  Verdict check(const Identity& who, const HttpRequest& request);
 
  private:
   HttpResponse handle_with_key(const HttpRequest& request);

@@ -114,9 +114,9 @@ Verdict follow_configured_domain(Context& context) {
   return std::nullopt;
 }
 
-// git's service is the builder's, which registers it when it has a socket for HTTP.
-constexpr std::array<std::pair<const char*, const char*>, 2> kSystemNames{
-    {{"controller.", "controller"}, {"git.", "gitreceive"}}};
+// git's service is the builder's, images' that of the plugin images; each registers it when it has a socket.
+constexpr std::array<std::pair<const char*, const char*>, 3> kSystemNames{
+    {{"controller.", "controller"}, {"git.", "gitreceive"}, {"images.", "images"}}};
 
 Verdict prepare_domain(Context& context) {
   auto domains = cluster_domains(context);

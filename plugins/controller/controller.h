@@ -29,6 +29,8 @@ class Controller {
 
   /// What HTTP would answer to an administrator. [any]
   HttpResponse dispatch(const HttpRequest& request) { return api_.dispatch(request); }
+  /// Nothing when `who` may send such a request; else what HTTP would answer. [any]
+  Verdict check(const Identity& who, const HttpRequest& request) { return api_.check(who, request); }
   Result<json::object> status();  // [any]
   Context& context() { return context_; }
 

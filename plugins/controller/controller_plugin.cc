@@ -108,14 +108,25 @@ class ControllerPlugin : public Plugin {
     Context& context = controller_->context();
     auto who = identify(context.store, context.root_keys, text_of(call.body, "authorization"));
     if (!who) return Error{Code::unavailable, who.error().message};
-    const std::string app = text_of(call.body, "app");
-    const bool allowed = *who && may_change_app(context, **who, app);
-    if (*who) {
-      auto line = access_line(**who, "PUSH", "/apps/" + app, allowed ? 200 : 403);
-      if (auto noted = context.audit.append(std::move(line)); !noted)
-        host().error("access_not_logged", {{"key", (*who)->id}, {"error", noted.error().message}});
+    json::object answer{{"allowed", false}, {"known", who->has_value()}};
+    if (!*who) return Reply{std::move(answer)};
+    std::string method = "PUSH", path = text_of(call.body, "path");
+    if (path.empty()) {
+      const std::string app = text_of(call.body, "app");
+      path = "/apps/" + app;
+      answer["allowed"] = may_change_app(context, **who, app);
+    } else {
+      HttpRequest wanted;
+      wanted.method = method = text_of(call.body, "method", "GET");
+      if (!parse_target(path, wanted)) return Error{Code::invalid_argument, "path is no absolute path"};
+      Verdict bad = controller_->check(**who, wanted);
+      answer["allowed"] = !bad;
+      if (bad) answer["reason"] = bad->message;
     }
-    return Reply{{{"allowed", allowed}}};
+    auto line = access_line(**who, method, path, answer["allowed"].as_bool() ? 200 : 403);
+    if (auto noted = context.audit.append(std::move(line)); !noted)
+      host().error("access_not_logged", {{"key", (*who)->id}, {"error", noted.error().message}});
+    return Reply{std::move(answer)};
   }
 
   Result<Reply> request(Call& call) {

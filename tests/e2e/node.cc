@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -63,7 +64,10 @@ std::string Node::plugin_path(const std::string& slot) const {
 
 void Node::write_config() const {
   std::ostringstream toml;
-  const auto number = static_cast<unsigned>(::getpid());
+  // A second node of the same program has a bridge and a subnet of its own.
+  static std::atomic<unsigned> nodes{0};
+  const unsigned nth = nodes++;
+  const auto number = static_cast<unsigned>(::getpid()) + nth;
   toml << "[node]\nname = \"node1\"\ndata_dir = \"" << data_dir() << "\"\nrun_dir = \"" << root_ << "/run\"\n"
        << "[log]\nlevel = \"info\"\nfile = \"" << root_ << "/host.log\"\n[admin]\nsocket = \"" << root_
        << "/admin.sock\"\n"
@@ -78,7 +82,8 @@ void Node::write_config() const {
   toml << "[plugins.redis]\npath = \"" << FLYNN_REDIS_SO << "\"\n";
   const std::string subnet =
       "10." + std::to_string(100 + number % 100) + "." + std::to_string((number / 100) % 16 * 16);
-  toml << "[plugins.host.config]\nbridge = \"fl" << number << "\"\nsubnet = \"" << subnet << ".0/20\"\n"
+  toml << "[plugins.host.config]\nbridge = \"fl" << ::getpid() << "n" << nth << "\"\nsubnet = \"" << subnet
+       << ".0/20\"\n"
        << "[plugins.discovery.config]\ndns_address = \"" << subnet << ".1\"\n"
        << "[plugins.controller.config]\ndomain = \"flynn.localhost\"\nstacks_file = \"" << stacks_dir()
        << "/stacks.json\"\nlayers_dir = \"" << stacks_dir() << "/layers\"\n"
