@@ -131,7 +131,8 @@ TEST_F(DomainMigration, GivesEveryRouteItsSiblingAndLeavesTheOldOne) {
   EXPECT_EQ(routes_of("shop", kOld).size(), 3u);
   EXPECT_EQ(routes_of("shop", "shop.com").size(), 1u);
   EXPECT_EQ(routes_of("controller", "new.example"),
-            (std::set<std::string>{"controller.new.example/ -> controller", "git.new.example/ -> gitreceive"}));
+            (std::set<std::string>{"controller.new.example/ -> controller", "git.new.example/ -> gitreceive",
+                                   "images.new.example/ -> images"}));
   for (const json::value& route : list("/routes")) {
     EXPECT_EQ(flag_of(route.as_object(), "sticky"), text_of(route.as_object(), "path") == "/api/");
   }
@@ -168,7 +169,7 @@ TEST_F(DomainMigration, ToADomainBelowTheOldOneAndBack) {
 
   EXPECT_EQ(routes_of("shop", kOld),
             (std::set<std::string>{"shop.flynn.localhost/ -> shop-web", "shop.apps.flynn.localhost/ -> shop-web"}));
-  EXPECT_EQ(routes_of("controller", kOld).size(), 4u);
+  EXPECT_EQ(routes_of("controller", kOld).size(), 6u);
   EXPECT_EQ(text_of(stored("cluster/config"), "domain"), kOld);
 }
 
@@ -339,7 +340,7 @@ TEST_F(DomainMigration, GoesOnWhereItStopped) {
       EXPECT_EQ(text_of(stored("cluster/config"), "domain"), next);
       EXPECT_EQ(pin_of(text_of(stored("routes/certificate"), "cert")), text_of(object_of(begun, "tls_cert"), "pin"));
       EXPECT_EQ(routes_of("shop-0", next).size(), 1u);
-      EXPECT_EQ(routes_of("controller", next).size(), 2u);
+      EXPECT_EQ(routes_of("controller", next).size(), 3u);
       EXPECT_EQ(migration_events().size(), events + 2);
       now = next;
       ASSERT_FALSE(HasFailure());
