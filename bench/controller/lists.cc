@@ -216,7 +216,7 @@ int run(const std::filesystem::path& folder) {
     return 1;
   const std::uint16_t port = ntohs(address.sin_port);
   begun = Clock::now();
-  if (!served.activate(std::move(listening))) return 1;
+  if (!served.prepare(std::move(listening)) || !served.activate()) return 1;
   if (served.context().events.catch_up(served.context().store, served.context().stopping)) return 1;
   std::printf("events indexed in %.2f s\n\n", std::chrono::duration<double>(Clock::now() - begun).count());
 

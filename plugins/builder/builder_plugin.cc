@@ -54,6 +54,8 @@ class Builder : public Plugin {
     auto info = host().info();
     if (!info) return info.error();
     config_ = read_config(document, info->data_dir);
+    // One that is there is looked at here, for in a swap nobody waits for us yet; a new one is made by start().
+    if (::access(host_key_file().c_str(), F_OK) == 0) key_is_good_ = make_host_key().ok();
     return {};
   }
 
@@ -66,7 +68,8 @@ class Builder : public Plugin {
       std::string path = config_.data_dir + "/" + name;
       if (::mkdir(path.c_str(), 0711) != 0 && errno != EEXIST) return errno_error(errno, "make " + path);
     }
-    if (auto key = make_host_key(); !key) return key;
+    if (!key_is_good_)
+      if (auto key = make_host_key(); !key) return key;
     pipeline_ = std::make_unique<Pipeline>(host(), config_);
     calls_ = std::make_unique<BuildCalls>(*pipeline_);
     server_ = std::make_unique<PushServer>(Transport::ssh, host(), host(), *pipeline_, config_);
@@ -116,11 +119,12 @@ class Builder : public Plugin {
   }
 
  private:
+  std::string host_key_file() const { return config_.data_dir + "/host_key"; }
+  /// Leaves one that is there as it is.
   Result<void> make_host_key() {
     auto words = make_pipe();
     if (!words) return words.error();
-    auto made =
-        Child::start({config_.session_program, "keygen", config_.data_dir + "/host_key"}, {{words->second.get(), 2}});
+    auto made = Child::start({config_.session_program, "keygen", host_key_file()}, {{words->second.get(), 2}});
     words->second.reset();
     if (!made) return made.error();
     std::string said = read_to_end(words->first.get(), 2000);
@@ -147,6 +151,7 @@ class Builder : public Plugin {
   }
 
   BuildConfig config_;
+  bool key_is_good_ = false;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<BuildCalls> calls_;
   std::unique_ptr<PushServer> server_, http_;

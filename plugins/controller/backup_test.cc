@@ -75,7 +75,8 @@ class BackupTest : public testing::Test {
     EXPECT_EQ(::listen(listening.get(), 16), 0);
     EXPECT_EQ(::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
     port_ = ntohs(address.sin_port);
-    EXPECT_TRUE(controller_->activate(std::move(listening)).ok());
+    EXPECT_TRUE(controller_->prepare(std::move(listening)).ok());
+    EXPECT_TRUE(controller_->activate().ok());
   }
   static std::string request(const std::string& line, const std::string& accept, const std::string& body = "") {
     return line + " HTTP/1.1\r\nHost: c\r\n" + kAuthorization + "Accept: " + accept +

@@ -25,7 +25,6 @@ struct Settings {
   std::string slot = "controller";
   std::string data_dir;
   std::vector<std::string> auth_keys;  // secret
-  std::string auth_key_file;           // where the one key came from; empty: the configuration
   std::string stacks_file, layers_dir, ca_cert_file;
   std::string advertise;  // "address:port" that discovery and the router reach
   std::int64_t events_max = 100'000;
@@ -43,7 +42,7 @@ struct Context {
         backups(door, log, store),
         hub(wake_streams),
         lists(std::move(wake_streams)) {
-    root_keys.set(settings.auth_keys, settings.auth_key_file);
+    root_keys.set(settings.auth_keys, "");
   }
 
   Door& door;

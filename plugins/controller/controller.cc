@@ -53,7 +53,13 @@ Result<void> Controller::start() {
   return {};
 }
 
-Result<void> Controller::activate(UniqueFd listening) {
+Result<void> Controller::prepare(UniqueFd listening) {
+  std::string problem = listener_.prepare(std::move(listening));
+  if (!problem.empty()) return Error{Code::internal, problem};
+  return {};
+}
+
+Result<void> Controller::activate() {
   context_.stopping = false;
   tasks_.start();
   tasks_.add("index the events", [this] {
@@ -66,8 +72,6 @@ Result<void> Controller::activate(UniqueFd listening) {
   tasks_.add("resume the migration of the domain", [this] { resume_domain_migration(context_); });
   reconciler_.start([this] { tick(); });
   system_apps_.start();
-  std::string problem = listener_.start(std::move(listening));
-  if (!problem.empty()) return Error{Code::internal, problem};
   listener_.resume();
   return {};
 }
@@ -75,6 +79,10 @@ Result<void> Controller::activate(UniqueFd listening) {
 void Controller::quiesce() {
   context_.stopping = true;
   listener_.quiesce();
+  // All are asked before the first is waited for: a swap's pause lasts as long.
+  system_apps_.ask_stop();
+  reconciler_.ask_stop();
+  tasks_.ask_stop();
   context_.backups.stop();
   system_apps_.stop();
   reconciler_.stop();

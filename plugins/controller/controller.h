@@ -22,7 +22,9 @@ class Controller {
 
   Result<void> start();
   /// `listening` is ours from here.
-  Result<void> activate(UniqueFd listening);
+  /// Everything that costs time before activate(): `listening` is ours from here, connections come from there on.
+  Result<void> prepare(UniqueFd listening);
+  Result<void> activate();
   void quiesce();
   void drain(std::chrono::steady_clock::time_point deadline);
   void stop();

@@ -56,37 +56,33 @@ class ControllerPlugin : public Plugin {
     settings_.process_memory_bytes = number_of(config, "process_memory_bytes", 1LL << 30);
     advertise_host_ = text_of(config, "advertise_address", "127.0.0.1");
     listener_.workers = static_cast<int>(number_of(config, "http_workers", 12));
-    return {};
-  }
-
-  Result<void> start() override {
     auto info = host().info();
     if (!info) return info.error();
     settings_.slot = info->slot;
     settings_.data_dir = info->data_dir;
-    if (settings_.auth_keys.empty()) {
-      auto key = read_or_make_key(info->data_dir + "/auth_key");
-      if (!key) return key.error().context("the key of the API");
-      settings_.auth_keys.push_back(std::move(*key));
-      settings_.auth_key_file = info->data_dir + "/auth_key";
-    }
-    auto listening = host().listener("controller.api");
-    if (!listening) return listening.error().context("controller.api");
-    settings_.advertise = address_of(listening->get(), advertise_host_);
-    controller_ = std::make_unique<Controller>(host(), host(), settings_, listener_);
-    return controller_->start();
+    // In a swap the other instance works on while we make threads and watch: nothing is changed before activate().
+    return make_controller();
   }
 
-  Result<void> health() override {
-    if (controller_ == nullptr) return Error{Code::unavailable, "not started"};
+  Result<void> start() override {
+    std::vector<std::string> keys = settings_.auth_keys;
+    std::string file;
+    if (keys.empty()) {
+      file = settings_.data_dir + "/auth_key";
+      auto key = read_or_make_key(file);
+      if (!key) return key.error().context("the key of the API");
+      keys.push_back(std::move(*key));
+    }
+    controller_->context().root_keys.set(std::move(keys), std::move(file));
     return {};
   }
 
-  Result<void> activate() override {
-    auto listening = host().listener("controller.api");
-    if (!listening) return listening.error().context("controller.api");
-    return controller_->activate(std::move(*listening));
+  Result<void> health() override {
+    if (controller_ == nullptr) return Error{Code::unavailable, "not configured"};
+    return {};
   }
+
+  Result<void> activate() override { return controller_->activate(); }
 
   Result<void> quiesce() override {
     controller_->quiesce();
@@ -104,6 +100,16 @@ class ControllerPlugin : public Plugin {
   }
 
  private:
+  Result<void> make_controller() {
+    auto listening = host().listener("controller.api");
+    if (!listening) return listening.error().context("controller.api");
+    settings_.advertise = address_of(listening->get(), advertise_host_);
+    auto controller = std::make_unique<Controller>(host(), host(), settings_, listener_);
+    if (auto started = controller->start(); !started) return started;
+    if (auto prepared = controller->prepare(std::move(*listening)); !prepared) return prepared;
+    controller_ = std::move(controller);
+    return {};
+  }
   Result<Reply> authorize(const Call& call) {
     Context& context = controller_->context();
     auto who = identify(context.store, context.root_keys, text_of(call.body, "authorization"));

@@ -38,9 +38,13 @@ void Reconciler::start(std::function<void()> on_tick) {
   worker_.start("ctl-reconcile", [this, on_tick = std::move(on_tick)](const StopSignal& stop) { run(stop, on_tick); });
 }
 
-void Reconciler::stop() {
+void Reconciler::ask_stop() {
   worker_.ask_stop();
   context_.jobs.notify();
+}
+
+void Reconciler::stop() {
+  ask_stop();
   worker_.stop();
 }
 

@@ -19,6 +19,7 @@ class Reconciler {
 
   /// `on_tick` runs about every 3 s on the reconciler's thread.
   void start(std::function<void()> on_tick);
+  void ask_stop();
   void stop();
   std::size_t deployments_running() const { return deployments_running_; }
 

@@ -18,6 +18,7 @@ class SystemAppMirror {
   explicit SystemAppMirror(Context& context);
 
   void start();
+  void ask_stop() { worker_.ask_stop(); }
   void stop() { worker_.stop(); }
   /// A deployment of a plugin was asked for.
   void wake();

@@ -35,7 +35,8 @@ class SystemApps : public testing::Test {
     settings.data_dir = door_.folder().string();
     controller_ = std::make_unique<Controller>(door_, log_, settings);
     ASSERT_TRUE(controller_->start().ok());
-    ASSERT_TRUE(controller_->activate(listening_socket()).ok());
+    ASSERT_TRUE(controller_->prepare(listening_socket()).ok());
+    ASSERT_TRUE(controller_->activate().ok());
   }
   void stop() { controller_.reset(); }
   void given_the_router_app() {

@@ -13,13 +13,15 @@ void TaskQueue::start() {
   worker_.start("ctl-tasks", [this](const StopSignal& stop) { run(stop); });
 }
 
+void TaskQueue::ask_stop() {
+  std::lock_guard lock(mutex_);
+  worker_.ask_stop();
+  tasks_.clear();
+  came_.notify_all();
+}
+
 void TaskQueue::stop() {
-  {
-    std::lock_guard lock(mutex_);
-    worker_.ask_stop();
-    tasks_.clear();
-    came_.notify_all();
-  }
+  ask_stop();
   worker_.stop();
 }
 

@@ -21,6 +21,7 @@ class TaskQueue {
 
   void add(std::string what, std::function<void()> task);  // [any]
   void start();                                            // [control]
+  void ask_stop();                                         // [control]
   void stop();                                             // [control]
 
  private:

@@ -46,7 +46,14 @@ void Collector::start() {
   worker_.start("logs-collect", [this](const StopSignal& stop) { run(stop); });
 }
 
+void Collector::ask_stop() {
+  statuses_.ask_stop();
+  apps_.ask_stop();
+  worker_.ask_stop();
+}
+
 void Collector::stop() {
+  ask_stop();
   statuses_.stop();
   apps_.stop();
   worker_.stop();

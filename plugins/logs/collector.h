@@ -22,6 +22,7 @@ class Collector {
   ~Collector() { stop(); }
 
   void start();
+  void ask_stop();
   void stop();
 
  private:

@@ -59,7 +59,13 @@ void Forwarder::start() {
   sinks_.start("logs-sinks");
 }
 
+void Forwarder::ask_stop() {
+  sinks_.ask_stop();
+  apps_.ask_stop();
+}
+
 void Forwarder::stop() {
+  ask_stop();
   sinks_.stop();
   apps_.stop();
   std::map<std::string, Wanted> ended;

@@ -23,6 +23,7 @@ class Forwarder {
 
   void start();
   /// Ends at once, whatever the sinks are waiting for.
+  void ask_stop();
   void stop();
   /// There is something new in a log.
   void wake();

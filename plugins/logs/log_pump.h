@@ -28,6 +28,7 @@ class LogPump {
   LogPump();
   ~LogPump();
   void start();
+  void ask_stop() { worker_.ask_stop(); }
   void stop();
   /// The reader's end of a stream. `log` may be null (an app without logs): nothing comes, unless it follows.
   Result<UniqueFd> open(ReadRequest request, std::shared_ptr<AppLog> log);

@@ -47,6 +47,10 @@ class LogsPlugin : public Plugin {
   }
 
   Result<void> quiesce() override {
+    // All are asked before the first is waited for: a swap's pause lasts as long.
+    if (collector_) collector_->ask_stop();
+    if (forwarder_) forwarder_->ask_stop();
+    pump_.ask_stop();
     collector_.reset();
     forwarder_.reset();
     pump_.stop();
