@@ -130,10 +130,11 @@ bool HttpConnection::serve(const HttpListener::Handle& handle, StreamPump& pump,
 bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& pump,
                                const std::atomic<bool>& draining) {
   net::HTTPServerResponseImpl answer(*session_);
+  std::optional<net::HTTPServerRequestImpl> kept;  // `answer` asks it for its method when it is sent
   HttpResponse response;
   bool keep = false;
   try {
-    net::HTTPServerRequestImpl asked(answer, *session_, session_->params.get());
+    net::HTTPServerRequestImpl& asked = kept.emplace(answer, *session_, session_->params.get());
     answer.setVersion(asked.getVersion());
     HttpRequest request = request_of(asked);
     request.connection = fd_;
@@ -171,12 +172,16 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
     return false;  // an ordinary end of a kept connection
   } catch (const Poco::TimeoutException&) {
     return false;
-  } catch (const net::MessageException& e) {
-    response = {400,
-                "application/json",
-                R"({"code":"syntax_error","message":"not an HTTP request","retry":false})",
-                {},
-                nullptr};
+  } catch (const net::MessageException&) {
+    net::HTTPServerResponseImpl unattached(*session_);  // there is no request that `answer` could ask
+    unattached.setKeepAlive(false);
+    session_->setKeepAlive(false);
+    send(unattached, {400,
+                      "application/json",
+                      R"({"code":"syntax_error","message":"not an HTTP request","retry":false})",
+                      {},
+                      nullptr});
+    return false;
   }
   if (response.stream != nullptr) {
     Poco::Buffer<char> early(0);

@@ -91,6 +91,10 @@ class PlanReader {
     auto path = checked_path(given);
     if (!path) return path.error();
     const auto [folder, name] = split(*path);
+    if (const auto at = ("/" + folder).find("/" + std::string(kWhiteout)); at != std::string::npos) {
+      if (folder.compare(at, kWhiteoutMeta.size(), kWhiteoutMeta) == 0) return {};
+      return refused(*path, "stands below a whiteout");
+    }
     if (name.starts_with(kWhiteout)) return take_whiteout(*path, folder, name);
     if (path->empty()) return {};  // the root's owner and mode are the platform's
     PlannedEntry planned;

@@ -119,7 +119,7 @@ TEST_F(SquashTest, MakesWhiteoutsOfDockersNames) {
   tar.folder("etc").file("etc/.wh.gone").file("etc/kept", "k").file(".wh.opt");
   tar.folder("var").file("var/.wh..wh..opq").file("implied/.wh..wh..opq");
   tar.folder("again").file("again/new", "n").file(".wh.again").file("file", "f").file(".wh.file");
-  tar.file("etc/.wh..wh.plnk").file("deep/.wh.x").file(".wh.whole").file("whole/.wh.part");
+  tar.file("etc/.wh..wh.plnk/1.2").file("deep/.wh.x").file(".wh.whole").file("whole/.wh.part");
 
   auto layer = squash_tar(tar);
 
@@ -196,6 +196,7 @@ TEST_F(SquashTest, TakesNoPathThatLeavesTheTree) {
   expect_refused(TarMaker().link("a", "b", '1').link("b", "a", '1'), "circle");
   expect_refused(TarMaker().link("a", "a", '1'), "circle");
   expect_refused(TarMaker().file(".wh..wh..opq"), "whole image");
+  expect_refused(TarMaker().file("a/.wh.b/c"), "below a whiteout");
   expect_refused(TarMaker().file(std::string(300, 'n')), "too long");
 
   auto absolute = squash_tar(TarMaker().file("/etc/passwd", "x").link("s", "../../../etc/shadow"));

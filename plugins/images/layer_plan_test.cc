@@ -1,0 +1,109 @@
+// Whatever bytes come: a plan is refused, or it is a tree that nothing leaves.
+#include "layer_plan.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "flynn/sdk/unique_fd.h"
+#include "tar_maker_test.h"
+
+namespace flynn::images {
+namespace {
+
+using Kind = PlannedEntry::Kind;
+
+Result<LayerPlan> plan_of(const std::string& bytes) {
+  const UniqueFd tar(::memfd_create("tar", MFD_CLOEXEC));
+  EXPECT_EQ(::pwrite(tar.get(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+  return LayerPlan::read(tar.get(), {});
+}
+
+/// What is wrong with a plan; empty when nothing is.
+std::string fault_of(const LayerPlan& plan) {
+  for (const auto& [path, entry] : plan.entries()) {
+    auto checked = checked_path(path);
+    if (!checked || *checked != path || path.empty()) return "the path " + path;
+    const auto slash = path.rfind('/');
+    if (slash != std::string::npos) {
+      const auto parent = plan.entries().find(path.substr(0, slash));
+      if (parent == plan.entries().end() || parent->second.kind != Kind::folder) return "the parent of " + path;
+    }
+    if (path.substr(slash == std::string::npos ? 0 : slash + 1).starts_with(".wh.")) return "Docker's name " + path;
+    if (entry.opaque && entry.kind != Kind::folder) return "opaque: " + path;
+    if (entry.kind != Kind::hard_link) continue;
+    const auto target = plan.entries().find(entry.target);
+    if (target == plan.entries().end() || target->second.kind == Kind::folder || target->second.kind == Kind::hard_link)
+      return "the link " + path;
+  }
+  return {};
+}
+
+void mend_checksum(std::string& tar, std::size_t header) {
+  tar.replace(header + 148, 8, std::string(8, ' '));
+  unsigned sum = 0;
+  for (std::size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(tar[header + i]);
+  char text[8];
+  std::snprintf(text, sizeof text, "%06o", sum);
+  tar.replace(header + 148, 7, std::string(text, 7));
+}
+
+TEST(LayerPlan, HasNoFaultWhateverBytesAreChanged) {
+  TarMaker maker;
+  maker.folder("a")
+      .file("a/b", "content")
+      .link("a/l", "a/b", '1')
+      .link("s", "/etc")
+      .file("a/.wh.x")
+      .file("c/.wh..wh..opq");
+  maker.add({"d/" + std::string(120, 'p'), '0', "x", "", 0644, 1, 2, 0, 0, {{"user.k", "v"}}});
+  maker.add({"n", '3', "", "", 0600, 0, 0, 1, 3, {}});
+  const std::string whole = maker.bytes();
+  const std::string telling{'.', '/', 'w', 'h', '\0', '5', '2', '1', '0', 'a'};
+  std::mt19937 random(7);
+  int taken = 0;
+  for (int round = 0; round < 4000; ++round) {
+    std::string tar = whole;
+    for (unsigned changes = 1 + random() % 4; changes > 0; --changes) {
+      const std::size_t header = random() % (tar.size() / 512) * 512;
+      const std::size_t spot = random() % 3 == 0 ? 156 : random() % 3 == 0 ? 157 + random() % 20 : random() % 512;
+      tar[header + spot] = random() % 4 == 0 ? static_cast<char>(random()) : telling[random() % telling.size()];
+      mend_checksum(tar, header);
+    }
+
+    const auto plan = plan_of(tar);
+
+    if (!plan) {
+      EXPECT_EQ(plan.error().code, Code::invalid_argument) << plan.error().message;
+      continue;
+    }
+    ++taken;
+    ASSERT_EQ(fault_of(*plan), "") << "round " << round;
+  }
+  EXPECT_GT(taken, 400) << "the changes must not only break the tar";
+}
+
+TEST(LayerPlan, CountsWhatItWouldHoldInMemory) {
+  PlanLimits limits;
+  limits.words_bytes_max = 1000;
+  TarMaker maker;
+  for (int i = 0; i < 20; ++i) maker.file(std::string(90, 'n') + std::to_string(i));
+  const UniqueFd tar(::memfd_create("tar", MFD_CLOEXEC));
+  const std::string bytes = maker.bytes();
+  ASSERT_EQ(::pwrite(tar.get(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+
+  EXPECT_EQ(LayerPlan::read(tar.get(), limits).error().code, Code::invalid_argument);
+}
+
+TEST(LayerPlan, PathsAreTextThatWasChecked) {
+  EXPECT_EQ(*checked_path("./a//b/./c/"), "a/b/c");
+  EXPECT_EQ(*checked_path("/"), "");
+  EXPECT_EQ(*checked_path("..."), "...");
+  EXPECT_FALSE(checked_path("a/.."));
+  EXPECT_FALSE(checked_path(std::string(5000, 'x')));
+}
+
+}  // namespace
+}  // namespace flynn::images
