@@ -102,5 +102,21 @@ TEST(WireJob, WithoutLayersOrAppOrUuidIsInvalid) {
   EXPECT_EQ(job_spec_of_wire(foreign, "node1", kUuid).error().code, Code::invalid_argument);
 }
 
+TEST(JobSpec, HasAsManyLayersAsOneOverlayTakesAndNoMore) {
+  auto spec = parse_json_object(R"({"id":"web","app_id":"app","args":["run"]})").value();
+  json::array layers(kLayersMax, json::object{{"id", std::string(64, 'a')}});
+  spec["layers"] = layers;
+  const auto most = parse_job_spec(spec);
+  layers.push_back(layers.front());
+  spec["layers"] = layers;
+
+  const auto more = parse_job_spec(spec);
+
+  ASSERT_TRUE(most) << most.error().message;
+  EXPECT_EQ(most->layers.size(), kLayersMax);
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().message, "job spec: layers has more than 160 entries");
+}
+
 }  // namespace
 }  // namespace flynn::host

@@ -1,11 +1,14 @@
 // A job that really runs, by the host's API alone.
 #include <unistd.h>
 
+#include <array>
+
 #include "api_node_test.h"
 #include "attach_frames.h"
 #include "child_process.h"
 #include "digest.h"
 #include "job_record.h"
+#include "mounts.h"
 
 namespace flynn::host {
 namespace {
@@ -42,12 +45,25 @@ class HostApiContainer : public HostApiNode {
     door_->let_the_scheduler_lead();
     EXPECT_TRUE(StoreClient(*door_).put("apps/app", json::object{{"v", 1}, {"id", "app"}}).ok());
   }
-  // A root file system with the program alone, in this machine's cache of layers.
-  std::string given_layer() {
-    const auto root = folder_ + "/root", file = folder_ + "/layer";
+  // A root file system with the program alone.
+  std::string given_base() {
+    const auto root = folder_ + "/root";
     EXPECT_TRUE(make_folders(root + "/bin", 0755).ok());
     std::filesystem::permissions(root, std::filesystem::perms(0755));
     std::filesystem::copy_file(FLYNN_TEST_JOB, root + "/bin/job");
+    return given_layer(root);
+  }
+  // One with a file of its own and one that they all have.
+  std::string given_small_layer(int number) {
+    const auto root = folder_ + "/small" + std::to_string(number), text = std::to_string(number) + "\n";
+    EXPECT_TRUE(make_folders(root, 0755).ok());
+    EXPECT_TRUE(write_file(root + "/own" + std::to_string(number), text, 0644).ok());
+    EXPECT_TRUE(write_file(root + "/common", text, 0644).ok());
+    return given_layer(root);
+  }
+  // Of that folder, in this machine's cache of layers.
+  std::string given_layer(const std::string& root) {
+    const auto file = root + ".squashfs";
     auto packed = run_child({{"/usr/bin/mksquashfs", root, file, "-all-root", "-quiet", "-no-progress"}, {}, {}},
                             Deadline::after(60s));
     EXPECT_TRUE(packed && packed->status == 0) << (packed ? packed->output : packed.error().message);
@@ -61,6 +77,19 @@ class HostApiContainer : public HostApiNode {
     for (const auto deadline = Deadline::after(20s); !deadline.passed(); never.wait(20))
       if (const auto record = load_record(machine_->paths(), id); record && record->unit.withdrawn) return true;
     return false;
+  }
+  static json::object wire_job(const std::vector<std::string>& layers, json::array args) {
+    json::array specs;
+    for (const auto& id : layers) specs.push_back(json::object{{"type", "squashfs"}, {"id", id}});
+    return {{"mountspecs", std::move(specs)},
+            {"metadata", json::object{{"flynn-controller.app", "app"}}},
+            {"config", json::object{{"args", std::move(args)}, {"working_dir", "/"}, {"stdin", true}}}};
+  }
+  std::unique_ptr<ApiClient> given_attached(const std::string& id) {
+    auto client = std::make_unique<ApiClient>(port_);
+    client->send(request_text("POST /attach", R"({"job_id":")" + id + R"(","flags":23})"));
+    client->read_until(std::string("\r\n\r\n\1"));
+    return client;
   }
   Answer put_until_led(const std::string& id, const json::object& job) {
     const auto deadline = Deadline::after(20s);
@@ -76,20 +105,15 @@ class HostApiContainer : public HostApiNode {
 TEST_F(HostApiContainer, RunsAJobThatIsAttachedToWithdrawnAndStopped) {
   const auto& host = machine_->options().host_id;
   const auto id = new_uuid();
-  const json::object job{
-      {"mountspecs", json::array{json::object{{"type", "squashfs"}, {"id", given_layer()}}}},
-      {"metadata", json::object{{"flynn-controller.app", "app"}}},
-      {"config", json::object{{"args", json::array{"/bin/job"}}, {"working_dir", "/"}, {"stdin", true}}}};
+  const auto job = wire_job({given_base()}, {"/bin/job"});
   auto listener = given_listener("/host/jobs/" + id);
-  ApiClient attached(port_);
-  attached.send(request_text("POST /attach", R"({"job_id":")" + id + R"(","flags":23})"));
-  attached.read_until(std::string("\r\n\r\n\1"));
+  const auto attached = given_attached(id);
 
   const auto put = put_until_led(id, job);
   ASSERT_EQ(put.status, 200) << put.body;
-  attached.read_until(std::string("\1\0", 2) + data_frame(1, "hello\n"));
-  attached.send(data_frame(0, "again\n"));
-  attached.read_until(data_frame(1, "again\n"));
+  attached->read_until(std::string("\1\0", 2) + data_frame(1, "hello\n"));
+  attached->send(data_frame(0, "again\n"));
+  attached->read_until(data_frame(1, "again\n"));
   listener->read_until(R"("event":"start")");
 
   const auto running = ask("GET /host/jobs/" + id).json();
@@ -100,7 +124,7 @@ TEST_F(HostApiContainer, RunsAJobThatIsAttachedToWithdrawnAndStopped) {
   EXPECT_EQ(ask("PUT /host/jobs/" + id + "/discoverd-deregister").status, 200);
   EXPECT_TRUE(is_recorded_as_withdrawn(id)) << "the next instance must not announce it again";
   EXPECT_EQ(ask("DELETE /host/jobs/" + host + "-" + id).status, 200);
-  const auto told = attached.read_until("");
+  const auto told = attached->read_until("");
   EXPECT_EQ(told.substr(told.size() - 5), exit_frame(143)) << "by SIGTERM";
   const auto events = listener->read_until(R"("event":"cleanup")");
   const auto begin = events.find(R"({"event":"stop")");
@@ -110,6 +134,37 @@ TEST_F(HostApiContainer, RunsAJobThatIsAttachedToWithdrawnAndStopped) {
   EXPECT_EQ(ended.at("status"), 3);
   EXPECT_EQ(ended.at("exit_status"), 143);
   EXPECT_EQ(ended.at("force_stop"), true);
+}
+
+TEST_F(HostApiContainer, RunsJobsOfAHundredAndTwentyEightLayersOverABase) {
+  constexpr int kLayers = 128;
+  std::vector<std::string> layers{given_base()};
+  for (int number = 1; number <= kLayers; ++number) layers.push_back(given_small_layer(number));
+  const auto distinct = layers.size();
+  // Images have layers again that change nothing; the upper one counts.
+  layers.insert(layers.begin() + 1, layers.back());
+  const auto job = wire_job(layers, {"/bin/job", "/own1", "/own128", "/common"});
+  const auto& paths = machine_->paths();
+  auto listener = given_listener();
+
+  const std::array ids{new_uuid(), new_uuid()};
+  std::vector<std::unique_ptr<ApiClient>> clients;  // a job whose input ends, ends
+  for (const auto& id : ids) {
+    const auto& attached = clients.emplace_back(given_attached(id));
+    const auto put = put_until_led(id, job);
+    ASSERT_EQ(put.status, 200) << put.body;
+    attached->read_until(std::string("\1\0", 2) + data_frame(1, "1\n128\n128\n"));
+
+    EXPECT_EQ(mounts_below(paths.layer_mounts()).size(), distinct) << "mounted once for both";
+    EXPECT_FALSE(path_exists(paths.job_short_names(id))) << "the short names are for the mount alone";
+  }
+  for (const auto& id : ids) {
+    const auto stopped = ask("DELETE /host/jobs/" + id);
+    EXPECT_EQ(stopped.status, 200) << stopped.body;
+    listener->read_until(R"("event":"cleanup","job_id":")" + machine_->options().host_id + "-" + id);
+  }
+  EXPECT_TRUE(mounts_below(paths.layer_mounts()).empty());
+  EXPECT_TRUE(list_folder(paths.layer_mounts()).empty());
 }
 
 }  // namespace

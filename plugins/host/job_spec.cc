@@ -8,7 +8,6 @@
 namespace flynn::host {
 namespace {
 
-constexpr std::size_t kLayersMax = 32;
 constexpr std::size_t kArgsMax = 4096;
 constexpr std::size_t kEnvMax = 4096;
 constexpr std::size_t kListMax = 64;  // ports, mounts, volumes

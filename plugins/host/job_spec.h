@@ -15,6 +15,9 @@ namespace flynn::host {
 
 using std::chrono::milliseconds;
 
+// Of one job: an image has 127 at most in Docker, and a release may have other artifacts beside it.
+inline constexpr std::size_t kLayersMax = 160;
+
 struct Layer {
   std::string id;            // hex SHA-512/256 of the squashfs file
   std::uint64_t length = 0;  // bytes; 0: unknown

@@ -48,21 +48,25 @@ Result<void> LayerCache::fetch(const Layer& layer) {
 
 Result<void> LayerCache::mount(const Layer& layer) {
   const auto point = paths_.layer_mount(layer.id);
-  if (is_mounted(point)) return {};
   if (auto made = make_folders(point); !made) return made;
   return mount_squashfs(paths_.layer_file(layer.id), point);
 }
 
 Result<std::vector<std::string>> LayerCache::acquire(const std::string& job_id, const std::vector<Layer>& layers) {
   std::lock_guard lock(mutex_);
+  // Read once: each reading costs as much as there are mounts.
+  const auto there = mounts_below(paths_.layer_mounts());
+  const std::set<std::string> mounted(there.begin(), there.end());
   std::vector<std::string> points;
   for (const auto& layer : layers) {
+    const auto& point = points.emplace_back(paths_.layer_mount(layer.id));
     if (users_[layer.id].empty()) {
       if (auto fetched = fetch(layer); !fetched) return fetched.error();
-      if (auto mounted = mount(layer); !mounted) return mounted.error();
+      if (mounted.count(point) == 0) {
+        if (auto done = mount(layer); !done) return done.error();
+      }
     }
     users_[layer.id].insert(job_id);
-    points.push_back(paths_.layer_mount(layer.id));
   }
   return points;
 }

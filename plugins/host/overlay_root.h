@@ -10,9 +10,10 @@
 
 namespace flynn::host {
 
-/// Mounts the overlay at the job's root folder. `layers`: mount points, lowest first. Already mounted is fine.
+/// Mounts the overlay at the job's root folder. `layers`: mount points, lowest first, at most kLayersMax; one may be
+/// there several times. Already mounted is fine.
 Result<void> mount_root(const NodePaths& paths, const std::string& job_id, const std::vector<std::string>& layers);
-/// Unmounts it and everything below.
+/// Unmounts it and everything below, and removes what a mount_root that was cut off left.
 Result<void> unmount_root(const NodePaths& paths, const std::string& job_id);
 
 /// What the generated files in /etc say.
