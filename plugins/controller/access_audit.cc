@@ -79,10 +79,16 @@ Result<std::string> AccessAudit::last_digest(int fd, std::uint64_t size) const {
   return sha256_hex(std::string_view(tail).substr(begin, end - begin));
 }
 
-Result<void> AccessAudit::open_newest() {
+Result<void> AccessAudit::open_lock() {
+  if (lock_) return {};
   std::error_code failed;
   std::filesystem::create_directories(options_.folder, failed);
   if (failed) return Error{Code::internal, "make " + options_.folder + ": " + failed.message()};
+  lock_.reset(::open((options_.folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  return lock_ ? Result<void>() : errno_error(errno, "open " + options_.folder + "/lock");
+}
+
+Result<void> AccessAudit::open_newest() {
   auto known = files();
   number_ = known.empty() ? 1 : std::stoull(std::filesystem::path(known.back()).stem().string());
   UniqueFd file(::open(path_of(number_).c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
@@ -120,11 +126,12 @@ Result<void> AccessAudit::next_file() {
 
 Result<void> AccessAudit::append(json::object line) {
   std::lock_guard guard(mutex_);
+  if (auto opened = open_lock(); !opened) return opened;
+  FileLock lock(lock_.get());
   // The other version of a swap may have begun the next file.
   if (!file_ || ::access(path_of(number_ + 1).c_str(), F_OK) == 0) {
     if (auto opened = open_newest(); !opened) return opened;
   }
-  FileLock lock(file_.get());
   auto size = size_of(file_.get());
   if (!size) return size.error();
   if (*size != size_ || last_.empty()) {

@@ -40,6 +40,7 @@ class AccessAudit {
   Result<std::uint64_t> verify();
 
  private:
+  Result<void> open_lock();
   Result<void> open_newest();
   Result<void> next_file();
   std::vector<std::string> files() const;
@@ -49,6 +50,7 @@ class AccessAudit {
 
   const AccessAuditOptions options_;
   std::mutex mutex_;
+  UniqueFd lock_;  // of the folder: held for one line, over the change to the next file too
   UniqueFd file_;
   std::uint64_t number_ = 0, size_ = 0;  // of the file that is written
   std::string last_;                     // digest of the last line; empty: none yet

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "cluster_domain.h"
+#include "http_routes.h"
 #include "releases.h"
+#include "service_owner.h"
 
 namespace flynn::controller {
 namespace {
@@ -83,16 +85,20 @@ class AppCheck {
       if (Verdict bad = release(id)) return bad;
     return artifacts(artifact_ids_of(body_));
   }
+  /// Its jobs register services: in another app's, or the platform's, they would get requests that are not theirs.
   Verdict new_release() {
     if (Verdict bad = app(text_of(body_, "app_id"))) return bad;
+    for (const std::string& service : services_of(object_of(body_, "processes"))) {
+      if (Verdict bad = own_service(service)) return bad;
+    }
     return artifacts(artifact_ids_of(body_));
   }
   /// Else a key of one app could lead the requests for another's name to itself, or the world to a private service.
   Verdict route() {
     const std::string service = text_of(body_, "service");
-    if (!service.empty() && service != name_ && !service.starts_with(name_ + "-"))
-      return forbidden("the key \"" + who_.name + "\" may lead routes to services of its app alone (" + name_ +
-                       "-web, for one)");
+    if (!service.empty()) {
+      if (Verdict bad = own_service(service)) return bad;
+    }
     const std::string domain = lower(text_of(body_, "domain"));
     auto domains = cluster_domains(context_);
     if (!domains) return domains.error();
@@ -100,10 +106,20 @@ class AppCheck {
     const std::string own = name_ + "." + cluster;
     if (!cluster.empty() && domain != own && !domain.ends_with("." + own))
       return forbidden("the key \"" + who_.name + "\" may take no other name below " + cluster + " than " + own);
+    auto taken = is_name_of_another(context_, domain, who_.app);
+    if (!taken) return taken.error();
+    if (*taken) return forbidden("the key \"" + who_.name + "\" may not take " + domain + ": it is of another app");
     return std::nullopt;
   }
 
  private:
+  Verdict own_service(const std::string& service) {
+    auto owns = owns_service(context_, name_, service);
+    if (!owns) return owns.error();
+    if (*owns) return std::nullopt;
+    return forbidden("the key \"" + who_.name + "\" may use services of its app alone (" + name_ +
+                     "-web, for one), not " + service);
+  }
   static json::object object_in(const std::string& body) {
     auto parsed = parse_json_object(body);
     return parsed ? std::move(*parsed) : json::object{};  // what is no object is refused by the handler
@@ -183,16 +199,12 @@ bool may_change_app(Context& context, const Identity& who, const std::string& ap
   return found && text_of(found->value, "id") == who.app;
 }
 
-void keep_visible_apps(const Identity& who, HttpResponse& response) {
-  if (who.app.empty() || response.status != 200) return;
-  json::array visible;
-  auto parsed = parse_json(response.body);
-  if (parsed && parsed->is_array()) {
-    for (json::value& app : parsed->get_array()) {
-      if (app.is_object() && text_of(app.get_object(), "id") == who.app) visible.push_back(std::move(app));
-    }
-  }
-  response.body = json::serialize(visible);
+HttpResponse only_app(Context& context, const Identity& who) {
+  auto app = context.store.get(app_key(who.app));
+  if (!app) return error_answer(app.error());
+  json::array list;
+  if (*app) list.push_back(public_form((*app)->value));
+  return json_answer(list);
 }
 
 }  // namespace flynn::controller

@@ -15,7 +15,7 @@ Verdict check_access(Context& context, const Identity& who, const Route& route, 
 /// Whether `who` may change the app, as for a push.
 bool may_change_app(Context& context, const Identity& who, const std::string& app);
 
-/// Takes from a list of apps those that `who` may not see.
-void keep_visible_apps(const Identity& who, HttpResponse& response);
+/// The list of the apps that a key of one app may see.
+HttpResponse only_app(Context& context, const Identity& who);
 
 }  // namespace flynn::controller

@@ -36,6 +36,12 @@ bool RootKeys::matches(std::string_view password) const {
   return matches_any(password, keys_);
 }
 
+void RootKeys::reload() {
+  std::lock_guard lock(mutex_);
+  if (path_.empty()) return;
+  if (auto key = read_or_make_key(path_)) keys_ = {std::move(*key)};
+}
+
 Result<std::string> RootKeys::rotate() {
   std::lock_guard lock(mutex_);
   if (path_.empty())

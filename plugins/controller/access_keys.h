@@ -33,6 +33,8 @@ class RootKeys {
   /// `path`: the file that the key came from; empty: the configuration.
   void set(std::vector<std::string> keys, std::string path);
   bool matches(std::string_view password) const;
+  /// Reads the file anew: another instance may have rotated the key.
+  void reload();
   /// A new random key in the file; the old one is worth nothing from now on.
   Result<std::string> rotate();
 

@@ -51,10 +51,59 @@ TEST_F(AccessKeys, OfOneAppTakeNoNameOfTheCluster) {
   EXPECT_EQ(route("beta.shop.flynn.localhost", "shop-web"), 200);
 }
 
+TEST_F(AccessKeys, OfOneAppRegisterNoServiceOfAnother) {
+  object("POST", "/apps", R"({"name":"shop-admin"})");
+  auto release_with = [&](const std::string& by, const std::string& process) {
+    return ask(by, "POST", "/releases", R"({"app_id":"shop","processes":{"web":)" + process + "}}");
+  };
+  const auto port = [](const std::string& service) {
+    return R"({"ports":[{"port":0,"proto":"tcp","service":{"name":")" + service + R"(","create":true}}]})";
+  };
+  for (const char* foreign : {"controller", "gitreceive", "images", "bank-web", "bank", "shop-admin-web", "shop-admin"})
+    EXPECT_EQ(release_with(key_, port(foreign)).status, 403) << foreign;
+  EXPECT_EQ(release_with(key_, R"({"service":"bank-web"})").status, 403);
+  for (const char* own : {"shop-web", "shop", "shop-administration"})
+    EXPECT_EQ(release_with(key_, port(own)).status, 200) << own;
+  EXPECT_EQ(release_with(kRoot, port("controller")).status, 400) << "the platform's own is nobody's";
+  EXPECT_EQ(release_with(kRoot, port("bank-web")).status, 200);
+}
+
+TEST_F(AccessKeys, OfOneAppTakeNothingOfAnotherAppsDomain) {
+  auto route = [&](const std::string& by, const std::string& app, const std::string& domain, const std::string& path) {
+    return ask(by, "POST", "/apps/" + app + "/routes",
+               R"({"type":"http","drain_backends":true,"domain":")" + domain + R"(","path":")" + path +
+                   R"(","service":")" + app + R"(-web"})");
+  };
+  ASSERT_EQ(route(kRoot, "bank", "bank.example", "").status, 200);
+  ASSERT_EQ(route(kRoot, "bank", "*.wide.example", "").status, 200);
+  ASSERT_EQ(route(kRoot, "bank", "deep.narrow.example", "").status, 200);
+
+  EXPECT_EQ(route(key_, "shop", "bank.example", "/login").status, 403);
+  EXPECT_EQ(route(key_, "shop", "bank.example", "").status, 403);
+  EXPECT_EQ(route(key_, "shop", "www.wide.example", "").status, 403);
+  EXPECT_EQ(route(key_, "shop", "*.narrow.example", "").status, 403);
+  EXPECT_EQ(route(key_, "shop", "shop.example", "").status, 200);
+  EXPECT_EQ(route(key_, "shop", "shop.example", "/login").status, 200);
+  const auto duplicate = route(kRoot, "shop", "bank.example", "");
+  EXPECT_EQ(duplicate.status, 409);
+  EXPECT_EQ(duplicate.body.find("parent_ref"), std::string::npos) << "whose it is, is not told: " << duplicate.body;
+  EXPECT_EQ(duplicate.body.find("certificate"), std::string::npos);
+}
+
+TEST_F(AccessKeys, AStrangerIsRefusedBeforeItsBody) {
+  HttpRequest request;
+  request.method = "POST";
+  ASSERT_TRUE(parse_target("/releases", request));
+  EXPECT_EQ(api_.refuse_stranger(request)->status, 401);
+  request.authorization = "Basic " + base64(":" + key_);
+  EXPECT_FALSE(api_.refuse_stranger(request));
+}
+
 TEST_F(AccessKeys, OfOneAppSeeOneApp) {
   const auto apps = parse_json(ask(key_, "GET", "/apps").body);
   ASSERT_TRUE(apps.ok());
   ASSERT_EQ(apps->as_array().size(), 1U);
+  EXPECT_EQ(parse_json(ask(key_, "GET", "/apps?count=1").body)->as_array().size(), 1U);
   EXPECT_EQ(text_of(apps->as_array()[0].as_object(), "name"), "shop");
   auto may_push = [&](const std::string& app) {
     auto who = identify(context_.store, context_.root_keys, "Basic " + base64(":" + key_));
@@ -139,7 +188,7 @@ TEST_F(AccessKeys, TheRootKeyIsRotatedInItsFileAlone) {
 TEST_F(AccessKeys, EachUseIsInTheAccessLog) {
   ask(key_, "GET", "/apps/shop?secret=x");
   ask(key_, "DELETE", "/apps/bank");
-  ask(key_, "GET", "/apps/with%0Aline");
+  ask(key_, "GET", "/apps/with%0Aline%2Fslash");
   ask("wrong", "GET", "/apps/shop");
 
   const auto log = object("GET", "/access-log?key=ci");
@@ -152,7 +201,7 @@ TEST_F(AccessKeys, EachUseIsInTheAccessLog) {
   EXPECT_EQ(text_of(refused, "name"), "ci");
   EXPECT_EQ(number_of(refused, "status"), 403);
   EXPECT_EQ(text_of(lines[2].as_object(), "path"), "/apps/shop");
-  EXPECT_EQ(text_of(lines[0].as_object(), "path"), "/apps/with?line");
+  EXPECT_EQ(text_of(lines[0].as_object(), "path"), "/apps/with?line%2Fslash");
 }
 
 TEST_F(AccessTest, TellsAnotherPluginWhatAKeyMaySend) {

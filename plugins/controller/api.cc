@@ -7,6 +7,13 @@
 namespace flynn::controller {
 namespace {
 
+/// "a/b" as one segment is not "a/b" as two.
+std::string with_escapes(const std::string& segment) {
+  std::string out;
+  for (char c : segment) out += c == '/' ? std::string("%2F") : c == '%' ? std::string("%25") : std::string(1, c);
+  return out;
+}
+
 void allow_origin(const HttpRequest& request, HttpResponse& response) {
   if (request.origin.empty()) return;
   response.headers.emplace_back("Access-Control-Allow-Origin", request.origin);
@@ -33,6 +40,15 @@ HttpResponse Api::handle(const HttpRequest& request) {
   return response;
 }
 
+std::optional<HttpResponse> Api::refuse_stranger(const HttpRequest& request) {
+  if (!is_write(request.method) || request.method == "OPTIONS") return std::nullopt;
+  auto who = identify(context_.store, context_.root_keys, request.authorization);
+  if (who && *who) return std::nullopt;
+  HttpResponse response = error_answer(who ? unauthorized() : who.error());
+  allow_origin(request, response);
+  return response;
+}
+
 HttpResponse Api::handle_with_key(const HttpRequest& request) {
   Params params;
   const Route* route = table_.find(request, params);
@@ -52,8 +68,8 @@ HttpResponse Api::answer_for(const Identity& who, const Route* route, const Http
                              const Params& params) {
   if (route == nullptr) return error_answer(not_found("path"));
   if (Verdict bad = check_access(context_, who, *route, request, params)) return error_answer(*bad);
-  HttpResponse response = answer(*route, request, params);
-  if (route->access == Access::list_apps) keep_visible_apps(who, response);
+  HttpResponse response = route->access == Access::list_apps && !who.app.empty() ? only_app(context_, who)
+                                                                                 : answer(*route, request, params);
   if (who.read_only) hide_secrets(response);
   return response;
 }
@@ -88,7 +104,7 @@ HttpResponse Api::answer(const Route& route, const HttpRequest& request, const P
 /// The path without its query, which may hold what nobody should read later.
 void Api::note_use(const Identity& who, const HttpRequest& request, int status) {
   std::string path;
-  for (const std::string& segment : request.segments) path += "/" + segment;
+  for (const std::string& segment : request.segments) path += "/" + with_escapes(segment);
   if (auto noted = context_.audit.append(access_line(who, request.method, path, status)); !noted)
     context_.log.error("access_not_logged", {{"key", who.id}, {"error", noted.error().message}});
 }

@@ -3,6 +3,8 @@
 /// Thread: [any].
 #pragma once
 
+#include <optional>
+
 #include "context.h"
 
 namespace flynn::controller {
@@ -13,6 +15,9 @@ class Api {
 
   /// Of a connection: checks the key and what it may do, and notes its use in the access log.
   HttpResponse handle(const HttpRequest& request);
+  /// Before the body of a request is read: an answer to whoever has no good key, so that nobody unknown costs more
+  /// than a head.
+  std::optional<HttpResponse> refuse_stranger(const HttpRequest& request);
   /// Of a caller that is an administrator already.
   HttpResponse dispatch(const HttpRequest& request);
   /// Nothing when `who` may send such a request; else what HTTP would answer.

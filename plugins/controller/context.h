@@ -56,6 +56,7 @@ struct Context {
   JobCache jobs;
   EventHub hub;
   EventHub lists;  // the items of lists that are watched (list_stream.h)
+  std::atomic<std::int64_t> list_items{0};
   /// Runs `task` later, in order, off the request's thread. Set before the first request.
   std::function<void(std::string what, std::function<void()> task)> later;
   /// A deployment of a system app was written. Set before the first request.

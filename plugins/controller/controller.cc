@@ -14,8 +14,9 @@ constexpr std::chrono::milliseconds kDiscoveryTimeout{3000};
 /// Three renewals fit in.
 constexpr std::int64_t kServiceTtlMs = 10'000;
 
-ListenerOptions named(ListenerOptions options) {
+ListenerOptions options_of(ListenerOptions options, Api& api) {
   options.name = "ctl";
+  options.before_body = [&api](HttpRequest& request) { return api.refuse_stranger(request); };
   return options;
 }
 
@@ -27,7 +28,7 @@ Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions 
       pump_("ctl", keep_alive),
       api_(context_),
       listener_(
-          named(std::move(listener)), [this](HttpRequest& request) { return api_.handle(request); }, pump_),
+          options_of(std::move(listener), api_), [this](HttpRequest& request) { return api_.handle(request); }, pump_),
       events_(door, log, "events/", [this](const StoreEvent& event) { publish_event(context_, event); }),
       formations_(door, log, "formations/", [this](const StoreEvent& event) { publish_formation(context_, event); }),
       jobs_mirror_(door, log, "jobs/status/",
@@ -66,6 +67,7 @@ Result<void> Controller::activate() {
     if (Verdict bad = context_.events.catch_up(context_.store, context_.stopping))
       context_.log.warn("events_not_indexed", {{"error", bad->message}});  // a filter tries again
   });
+  context_.root_keys.reload();
   context_.backups.resume();
   tasks_.add("end the records of interrupted backups", [this] { context_.backups.end_interrupted(); });
   tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });

@@ -96,7 +96,9 @@ Verdict carry_out(Context& context, const Kv& record) {
   // After the switch: an app that is made meanwhile sees the new domain by itself.
   auto copied = copy_http_routes(context, old_domain, domain);
   if (!copied) return copied.error();
-  context.log.info("routes_copied", {{"domain", domain}, {"routes", static_cast<std::int64_t>(*copied)}});
+  context.log.info("routes_copied", {{"domain", domain}, {"routes", static_cast<std::int64_t>(copied->added)}});
+  for (const std::string& place : copied->skipped)
+    context.log.warn("route_not_copied", {{"route", place}, {"error", "the name is another app's"}});
   return finish(context, record);
 }
 

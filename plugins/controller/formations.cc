@@ -125,7 +125,7 @@ void publish_formation(Context& context, const StoreEvent& event) {
     }
     shown = std::move(*one);
   }
-  publish_item(context, "formations", event.kv.mod_revision, shown);
+  publish_item(context, "formations", shown);
 }
 
 json::object formation_of(const json::object& stored) {

@@ -1,5 +1,8 @@
 #include "hidden_secrets.h"
 
+#include <algorithm>
+
+#include "answer.h"
 #include "document.h"
 
 namespace flynn::controller {
@@ -13,15 +16,23 @@ std::string without_secrets(std::string_view events) {
   while (!events.empty()) {
     std::string_view line = events.substr(0, events.find('\n'));
     events.remove_prefix(std::min(events.size(), line.size() + 1));
-    auto parsed = line.starts_with(kData) ? parse_json(line.substr(kData.size())) : Result<json::value>(json::value{});
-    if (!parsed || !parsed->is_object()) {
+    if (!line.starts_with(kData)) {
       out += std::string(line) + "\n";
       continue;
     }
+    auto parsed = parse_json(line.substr(kData.size()));
+    if (!parsed) continue;  // what can't be read can't be cleared: better nothing than a secret
     hide_secrets(*parsed);
     out += std::string(kData) + json::serialize(*parsed) + "\n";
   }
   return out;
+}
+
+/// Not a process type of that name, which has more than texts.
+bool is_environment(const json::value& value) {
+  if (!value.is_object()) return false;
+  const json::object& object = value.get_object();
+  return std::all_of(object.begin(), object.end(), [](const auto& entry) { return entry.value().is_string(); });
 }
 
 class HidingFeed : public http::Feed {
@@ -50,7 +61,7 @@ void hide_secrets(json::value& document) {
   for (auto& entry : object) {
     const bool private_key =
         entry.key() == "tls_key" || (entry.key() == "key" && (object.contains("cert") || object.contains("ca_cert")));
-    if (entry.key() == "env" && entry.value().is_object()) {
+    if (entry.key() == "env" && is_environment(entry.value())) {
       for (auto& variable : entry.value().get_object()) variable.value() = kHidden;
     } else if (private_key && entry.value().is_string()) {
       if (!entry.value().get_string().empty()) entry.value() = kHidden;
@@ -62,9 +73,12 @@ void hide_secrets(json::value& document) {
 
 void hide_secrets(HttpResponse& response) {
   if (response.content_type.starts_with("application/json")) {
-    if (auto parsed = parse_json(response.body)) {
+    auto parsed = parse_json(response.body);
+    if (parsed) {
       hide_secrets(*parsed);
       response.body = json::serialize(*parsed);
+    } else if (!response.body.empty()) {
+      response = error_answer(unknown_error("an answer that can't be cleared of secrets: " + parsed.error().message));
     }
   }
   if (response.stream == nullptr || response.stream->feed == nullptr) return;

@@ -1,6 +1,7 @@
 #include "http_routes.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "cluster_domain.h"
@@ -54,7 +55,7 @@ Outcome<json::object> store_route(Context& context, const std::string& app_id, j
   change.event({app_id, "route", id, public_form(route)});
   auto done = context.store.commit(change);
   if (!done) return done.error();
-  if (*done == Commit::conflict) return conflict("Duplicate route", public_form(route));
+  if (*done == Commit::conflict) return conflict("Duplicate route", place_of(route));
   return route;
 }
 
@@ -205,25 +206,54 @@ Outcome<std::optional<Kv>> http_route_at(Context& context, const std::string& do
   return context.store.get(route_key("http", text_of((*place)->value, "route")));
 }
 
-Outcome<std::size_t> copy_http_routes(Context& context, const std::string& from, const std::string& to) {
+Outcome<bool> is_name_of_another(Context& context, const std::string& domain, const std::string& app_id) {
   auto routes = all_routes(context, "http");
   if (!routes) return routes.error();
-  std::set<std::string> places;
-  for (const json::object& route : *routes) places.insert(text_of(route, "domain") + text_of(route, "path"));
+  const bool wild = domain.starts_with("*.");
+  for (const json::object& route : *routes) {
+    if (is_route_of(route, app_id)) continue;
+    const std::string other = text_of(route, "domain");
+    const bool taken_out_of = other.starts_with("*.") && domain.ends_with(other.substr(1));
+    if (other == domain || taken_out_of || (wild && other.ends_with(domain.substr(1)))) return true;
+  }
+  return false;
+}
+
+Outcome<CopiedRoutes> copy_http_routes(Context& context, const std::string& from, const std::string& to) {
+  auto routes = all_routes(context, "http");
+  if (!routes) return routes.error();
+  std::map<std::string, std::string> owners;  // of each domain and path
+  for (const json::object& route : *routes)
+    owners[text_of(route, "domain") + text_of(route, "path")] = text_of(route, "parent_ref");
   // A path needs the default route of its domain.
   std::stable_partition(routes->begin(), routes->end(),
                         [](const json::object& route) { return text_of(route, "path") == "/"; });
-  std::size_t added = 0;
+  CopiedRoutes copied;
   for (const json::object& route : *routes) {
     if (context.stopping) return service_unavailable("interrupted");
     auto sibling = sibling_of(route, from, to);
-    if (!sibling || places.contains(text_of(*sibling, "domain") + text_of(*sibling, "path"))) continue;
-    const std::string app_id = text_of(route, "parent_ref").substr(owner_of("").size());
-    auto stored = store_route(context, app_id, std::move(*sibling));
+    if (!sibling) continue;
+    const std::string owner = text_of(route, "parent_ref"), domain = text_of(*sibling, "domain");
+    const std::string place = domain + text_of(*sibling, "path");
+    const auto there = owners.find(place);
+    if (there != owners.end() && there->second == owner) continue;  // from before, or from an interrupted run
+    // Below another app's default route, a path of ours would be taken out of its site.
+    const auto above = owners.find(domain + "/");
+    const bool foreign = above != owners.end() && above->second != owner;
+    if (there != owners.end() || foreign) {
+      copied.skipped.push_back(place);
+      continue;
+    }
+    auto stored = store_route(context, owner.substr(owner_of("").size()), std::move(*sibling));
     if (!stored && stored.error().status != 409) return stored.error();
-    if (stored) ++added;
+    if (stored) {
+      ++copied.added;
+      owners[place] = owner;
+    } else {
+      copied.skipped.push_back(place);
+    }
   }
-  return added;
+  return copied;
 }
 
 Outcome<json::object> add_http_route(Context& context, const std::string& app_id, const json::object& asked) {

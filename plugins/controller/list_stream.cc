@@ -34,8 +34,9 @@ Outcome<HttpResponse> list_and_watch(Context& context, const HttpRequest& reques
   return response;
 }
 
-void publish_item(Context& context, std::string_view list, std::int64_t id, const json::object& item) {
-  context.lists.publish_as(id, {{"object_type", list}}, item);
+void publish_item(Context& context, std::string_view list, const json::object& item) {
+  // Not the revision: a transaction may change several formations.
+  context.lists.publish_as(++context.list_items, {{"object_type", list}}, item);
 }
 
 void publish_event(Context& context, const StoreEvent& event) {
@@ -44,8 +45,7 @@ void publish_event(Context& context, const StoreEvent& event) {
   context.hub.publish(document);
   const std::string type = text_of(document, "object_type");
   const bool sink = type == "sink" || type == "sink_deletion";
-  if (sink || type == "volume")
-    publish_item(context, sink ? "sinks" : "volumes", number_of(document, "id"), object_of(document, "data"));
+  if (sink || type == "volume") publish_item(context, sink ? "sinks" : "volumes", object_of(document, "data"));
 }
 
 }  // namespace flynn::controller

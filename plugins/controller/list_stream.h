@@ -18,8 +18,8 @@ bool wants_stream(const HttpRequest& request);
 Outcome<HttpResponse> list_and_watch(Context& context, const HttpRequest& request, std::string_view list,
                                      const std::function<Outcome<json::array>()>& read);
 
-/// To those who watch `list`. `id` rises with each.
-void publish_item(Context& context, std::string_view list, std::int64_t id, const json::object& item);
+/// To those who watch `list`. Items of one list come from one thread.
+void publish_item(Context& context, std::string_view list, const json::object& item);
 /// A new event: to the streams of events, and to the lists whose item it carries.
 void publish_event(Context& context, const StoreEvent& event);
 /// A formation was put or deleted.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "service_owner.h"
 #include "system_apps.h"
 #include "system_releases.h"
 #include "validation.h"
@@ -53,6 +54,10 @@ Outcome<HttpResponse> create_release(Context& context, const HttpRequest& reques
   }
   auto release = new_release(context, *asked, app_id);
   if (!release) return release.error();
+  for (const std::string& service : services_of(object_of(*release, "processes"))) {
+    if (is_platform_service(service) && plugin_slot(owner).empty())
+      return validation("processes", "may not use the service \"" + service + "\": it is the platform's own");
+  }
   std::vector<std::string> wanted = artifact_ids_of(*release);
   auto artifacts = read_all(context, "artifacts/", wanted);
   if (!artifacts) return artifacts.error();

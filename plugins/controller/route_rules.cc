@@ -58,6 +58,14 @@ bool same_drain(const json::object& route, const json::object& other) {
 
 }  // namespace
 
+json::object place_of(const json::object& route) {
+  json::object out{{"type", text_of(route, "type")}};
+  for (const char* name : {"domain", "path", "port"}) {
+    if (const json::value* value = member(route, name)) out[name] = *value;
+  }
+  return out;
+}
+
 std::string normal_path(const std::string& path) {
   if (path.empty() || path == "/") return "/";
   return path.back() == '/' ? path : path + "/";
@@ -78,7 +86,7 @@ Verdict check_http_route(const json::object& route, const std::vector<json::obje
                         "cannot create route with mismatch drain_backends (set on another route of the same service)");
     }
     if (text_of(other, "domain") != domain) continue;
-    if (text_of(other, "path") == path) return conflict("Duplicate route", public_form(other));
+    if (text_of(other, "path") == path) return conflict("Duplicate route", place_of(other));
     has_default = has_default || text_of(other, "path") == "/";
   }
   if (!has_default)
@@ -101,7 +109,7 @@ Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& ot
   std::int64_t port = number_of(route, "port");
   for (const json::object& other : others) {
     taken.insert(number_of(other, "port"));
-    if (port != 0 && number_of(other, "port") == port) return conflict("Duplicate route", public_form(other));
+    if (port != 0 && number_of(other, "port") == port) return conflict("Duplicate route", place_of(other));
   }
   if (port == 80 || port == 443) return conflict("Port reserved for HTTP/HTTPS traffic");
   if (port < 0 || port > 65535) return validation("port", "must be from 1 to 65535, or 0 to let one be chosen");

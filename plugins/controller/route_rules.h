@@ -11,6 +11,8 @@ namespace flynn::controller {
 inline constexpr std::int64_t kTcpPortFirst = 3000;
 inline constexpr std::int64_t kTcpPortLast = 3500;
 
+/// What a refusal may tell of a route, which may be another app's: where it is, not whose, nor its certificate.
+json::object place_of(const json::object& route);
 /// "/": the default route; otherwise begins and ends with "/".
 std::string normal_path(const std::string& path);
 /// May `route` (complete) be added beside `others`?

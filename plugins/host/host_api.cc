@@ -23,8 +23,9 @@ constexpr int kHttpWorkers = 4;
 constexpr std::size_t kPortsMax = 1000;  // that one request may ask about
 constexpr std::uint16_t kDnsPort = 53;   // of discovery, on the bridge's address
 
-http::ListenerOptions listener_options() {
+http::ListenerOptions listener_options(std::function<std::optional<http::HttpResponse>(http::HttpRequest&)> refuse) {
   http::ListenerOptions options;
+  options.before_body = std::move(refuse);
   options.name = "hostapi";
   options.workers = kHttpWorkers;
   options.request_bytes_max = kBodyBytesMax;
@@ -146,7 +147,11 @@ HostApi::HostApi(Door& door, Log& log, Machine& machine, HostAgent& agent, const
       pump_("hostapi"),
       events_([this] { pump_.wake(); }),
       listener_(
-          listener_options(), [this](http::HttpRequest& request) { return handle(request); }, pump_) {
+          listener_options([this](http::HttpRequest& request) -> std::optional<Response> {
+            if (request.method == "GET") return std::nullopt;
+            return refuse(request);  // before the body: nobody unknown costs more than a head
+          }),
+          [this](http::HttpRequest& request) { return handle(request); }, pump_) {
   agent_.observe([this](const char* event, const JobUnit& unit) {
     if (!events_.has_listeners()) return;
     events_.publish(unit.spec.id,
@@ -173,15 +178,20 @@ void HostApi::stop() {
   pump_.stop();
 }
 
-http::HttpResponse HostApi::handle(const http::HttpRequest& request) {
+std::optional<http::HttpResponse> HostApi::refuse(const Request& request) {
   switch (admit(request, options_.keys, options_.trust_own_process)) {
     case Admission::browser:
       return failure(403, "forbidden", "the host's API is not for pages in a browser");
     case Admission::stranger:
-      return {401, "", "", {}, nullptr};
+      return Response{401, "", "", {}, nullptr};
     case Admission::admitted:
       break;
   }
+  return std::nullopt;
+}
+
+http::HttpResponse HostApi::handle(const http::HttpRequest& request) {
+  if (auto refused = refuse(request)) return std::move(*refused);
   auto response = route(request);
   if (request.method != "GET") {
     std::string path;

@@ -1,6 +1,7 @@
 // HostApi: the HTTP API of Flynn's host (port 1113), as its clients speak it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ class HostApi {
   using Response = http::HttpResponse;
   struct Route;
   static const std::vector<Route>& routes();
+  std::optional<Response> refuse(const Request& request);
   Response route(const Request& request);
 
   // host_api.cc

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* kManifestType = "application/vnd.flynn.image.manifest.v1+json";
 constexpr const char* kLayerType = "application/vnd.flynn.image.squashfs.v1";
-constexpr std::size_t kLayersMax = 500;
+constexpr std::size_t kLayersMax = 128;
 
 Error refused(const std::string& why) { return {Code::invalid_argument, "manifest " + why}; }
 
