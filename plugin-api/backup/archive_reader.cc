@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "digest.h"
 #include "flynn/sdk/unique_fd.h"
@@ -36,8 +37,13 @@ bool is_safe_name(std::string_view name) {
 
 class Reader {
  public:
-  Reader(const Source& source, const Taker& taker)
-      : source_(source), taker_(taker), chunk_(kChunkBytes, '\0'), handle_(archive_read_new(), archive_read_free) {}
+  /// `length`: of the source, where it is known.
+  Reader(const Source& source, const Taker& taker, std::optional<std::uint64_t> length = {})
+      : source_(source),
+        taker_(taker),
+        length_(length),
+        chunk_(kChunkBytes, '\0'),
+        handle_(archive_read_new(), archive_read_free) {}
 
   Result<Manifest> read();
 
@@ -45,6 +51,7 @@ class Reader {
   static la_ssize_t give(struct ::archive* handle, void* self, const void** bytes);
   Error failed(const std::string& doing) const;
   Result<bool> next();
+  Result<void> check(archive_entry* entry, const std::string& name) const;
   Result<void> read_member(const std::string& name);
   Result<void> read_manifest();
   Result<void> each_chunk(const std::string& name, const std::function<Result<void>(std::string_view)>& take);
@@ -52,6 +59,8 @@ class Reader {
 
   const Source& source_;
   const Taker& taker_;
+  const std::optional<std::uint64_t> length_;
+  std::uint64_t given_ = 0, unpacked_ = 0;  // bytes of the source, and of the members and the manifest
   std::string chunk_;
   std::optional<Error> error_;  // the source's own
   std::unique_ptr<struct ::archive, int (*)(struct ::archive*)> handle_;
@@ -68,6 +77,7 @@ la_ssize_t Reader::give(struct ::archive* handle, void* self, const void** bytes
     return -1;
   }
   *bytes = reader.chunk_.data();
+  reader.given_ += *got;
   return static_cast<la_ssize_t>(*got);
 }
 
@@ -83,6 +93,8 @@ Result<void> Reader::each_chunk(const std::string& name, const std::function<Res
     const auto count = archive_read_data(handle_.get(), bytes.data(), bytes.size());
     if (count < 0) return failed("read " + name + " of the archive");
     if (count == 0) return {};
+    unpacked_ += static_cast<std::uint64_t>(count);
+    if (unpacked_ > given_) return broken("member " + name + " has more bytes than the archive gave");
     if (auto taken = take({bytes.data(), static_cast<std::size_t>(count)}); !taken) return taken;
   }
 }
@@ -116,6 +128,19 @@ Result<void> Reader::read_manifest() {
   });
 }
 
+/// Before a byte of it is taken.
+Result<void> Reader::check(archive_entry* entry, const std::string& name) const {
+  if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr || !is_safe_name(name))
+    return broken("a member is no plain file with a plain name");
+  if (manifest_) return broken("member " + name + " comes after the manifest");
+  // The writer makes none, and they would unpack to any size.
+  if (archive_entry_sparse_count(entry) > 0) return broken("member " + name + " has holes");
+  const auto size = archive_entry_size(entry);
+  if (size < 0 || (length_ && static_cast<std::uint64_t>(size) > *length_))
+    return broken("member " + name + " claims to be larger than the archive");
+  return {};
+}
+
 /// False at the end.
 Result<bool> Reader::next() {
   archive_entry* entry = nullptr;
@@ -124,9 +149,7 @@ Result<bool> Reader::next() {
   if (code < ARCHIVE_WARN) return failed("read the archive");
   const char* path = archive_entry_pathname(entry);
   const std::string name = path != nullptr ? path : "";
-  if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr || !is_safe_name(name))
-    return broken("a member is no plain file with a plain name");
-  if (manifest_) return broken("member " + name + " comes after the manifest");
+  if (auto checked = check(entry, name); !checked) return checked.error();
   auto read = name == kManifestName ? read_manifest() : read_member(name);
   if (!read) return read.error();
   return true;
@@ -143,18 +166,20 @@ Result<Manifest> Reader::judge() const {
   const json::array* named = find_array(*document, "members");
   if (format < 1 || named == nullptr) return broken("flynn.json is no manifest");
   Manifest manifest;
+  std::set<std::string> names;
   for (const json::value& item : *named) {
     if (!item.is_object()) return broken("flynn.json is no manifest");
     const auto found = seen_.find(string_or(item.get_object(), "name"));
     if (found == seen_.end()) return broken("member " + string_or(item.get_object(), "name") + " is missing");
     const Member& member = found->second;
+    if (!names.insert(member.name).second) return broken("flynn.json names member " + member.name + " twice");
     if (static_cast<std::int64_t>(member.size) != int_or(item.get_object(), "size", -1) ||
         member.sha256 != string_or(item.get_object(), "sha256"))
       return broken("member " + member.name + " has another size or SHA-256 than flynn.json says");
     manifest.members.push_back(member);
     manifest.bytes += member.size;
   }
-  if (manifest.members.size() != seen_.size()) return broken("there are members that flynn.json does not name");
+  if (names.size() != seen_.size()) return broken("there are members that flynn.json does not name");
   manifest.document = std::move(*document);
   return manifest;
 }
@@ -202,7 +227,8 @@ Result<Manifest> read_archive_file(const std::string& path, const Taker& taker) 
   struct stat facts {};
   if (::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode))
     return Error{Code::invalid_argument, "open " + path + ": it is no regular file, and it must be read twice"};
-  auto manifest = read_archive(source_of(file.get()), taker);
+  const Source source = source_of(file.get());
+  auto manifest = Reader(source, taker, static_cast<std::uint64_t>(facts.st_size)).read();
   if (!manifest) return manifest.error().context(path);
   return manifest;
 }

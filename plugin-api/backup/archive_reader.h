@@ -21,8 +21,9 @@ struct Taker {
   std::function<Result<void>(std::string_view bytes)> bytes;
 };
 
-/// Reads the source to its end. Members must be regular files with names that stay below a folder, each once; the
-/// manifest must be the last and name exactly them, with their sizes and digests.
+/// Reads the source to its end. Members must be regular files without holes, with names that stay below a folder, each
+/// once; the manifest must be the last and name exactly them, each once, with their sizes and digests. So nobody is
+/// given more bytes than the source has.
 /// invalid_argument: the archive is cut off, altered or none; unimplemented: of a newer format.
 Result<Manifest> read_archive(const Source& source, const Taker& taker = {});
 /// Of a file, from its beginning.

@@ -7,6 +7,7 @@
 
 #include "archive_reader.h"
 #include "archive_writer.h"
+#include "digest.h"
 #include "flynn/sdk/unique_fd.h"
 
 namespace flynn::backup {
@@ -44,6 +45,53 @@ Result<Manifest> read_text(std::string_view text, const Taker& taker = {}) {
         return count;
       },
       taker);
+}
+
+using Members = std::vector<std::pair<std::string, std::string>>;
+
+/// A member as a stranger might write it. Type 'x': records for the next one.
+std::string raw_member(const std::string& name, const std::string& content, char type = '0', std::uint64_t size = 0) {
+  std::string head(512, '\0');
+  const auto put = [&](std::size_t at, std::size_t digits, std::uint64_t value) {
+    for (; digits > 0; value /= 8) head[at + --digits] = static_cast<char>('0' + value % 8);
+  };
+  head.replace(0, name.size(), name);
+  put(100, 7, 0600);
+  put(124, 11, size != 0 ? size : content.size());
+  head[156] = type;
+  head.replace(257, 5, "ustar");
+  head.replace(263, 2, "00");
+  head.replace(148, 8, std::string(8, ' '));
+  std::uint64_t sum = 0;
+  for (const char byte : head) sum += static_cast<unsigned char>(byte);
+  put(148, 6, sum);
+  head[154] = '\0';
+  return head + content + std::string((512 - content.size() % 512) % 512, '\0');
+}
+
+/// A manifest that is right about what it names.
+std::string raw_manifest(const Members& members) {
+  json::array named;
+  for (const auto& [name, content] : members) {
+    Digest digest(Digest::Kind::sha256);
+    digest.update(content.data(), content.size());
+    named.push_back(json::object{{"name", name}, {"size", content.size()}, {"sha256", digest.finish()}});
+  }
+  return raw_member("flynn.json", json::serialize(json::object{{"format", 1}, {"members", std::move(named)}})) +
+         std::string(1024, '\0');
+}
+
+std::string pax_record(const std::string& name, const std::string& value) {
+  const std::string rest = " " + name + "=" + value + "\n";
+  std::size_t size = rest.size() + 1;
+  while (std::to_string(size).size() + rest.size() != size) ++size;
+  return std::to_string(size) + rest;
+}
+
+void expect_refused(const Result<Manifest>& read, const std::string& words) {
+  ASSERT_FALSE(read.ok()) << words;
+  EXPECT_EQ(read.error().code, Code::invalid_argument);
+  EXPECT_NE(read.error().message.find(words), std::string::npos) << read.error().message;
 }
 
 TEST(ClusterArchive, GivesBackWhatWasWritten) {
@@ -88,6 +136,47 @@ TEST(ClusterArchive, RefusesAnAlteredByte) {
   EXPECT_EQ(read.error().code, Code::invalid_argument);
   EXPECT_NE(read.error().message.find("store.snapshot has another size or SHA-256"), std::string::npos)
       << read.error().message;
+}
+
+TEST(ClusterArchive, RefusesAMemberWithHoles) {
+  const std::string content = std::string(1 << 20, '\0') + "x";
+  const std::string holes = raw_member(
+      "pax", pax_record("GNU.sparse.size", std::to_string(content.size())) + pax_record("GNU.sparse.map", "1048576,1"),
+      'x');
+  ASSERT_TRUE(read_text(raw_member("a", content) + raw_manifest({{"a", content}})).ok());
+  std::size_t taken = 0;
+
+  const auto read = read_text(holes + raw_member("a", "x") + raw_manifest({{"a", content}}),
+                              {[](const std::string&) -> Result<bool> { return true; },
+                               [&](std::string_view bytes) -> Result<void> {
+                                 taken += bytes.size();
+                                 return {};
+                               }});
+
+  expect_refused(read, "member a has holes");
+  EXPECT_EQ(taken, 0U);
+}
+
+TEST(ClusterArchive, RefusesAMemberThatClaimsToBeLargerThanTheFile) {
+  const UniqueFd file = file_of(raw_member("a", "x", '0', 1 << 20) + std::string(5000, 'x'));
+  std::size_t taken = 0;
+
+  const auto read = read_archive_file("/proc/self/fd/" + std::to_string(file.get()),
+                                      {[&](const std::string&) -> Result<bool> { return ++taken > 0; },
+                                       [](std::string_view) -> Result<void> { return {}; }});
+
+  expect_refused(read, "member a claims to be larger than the archive");
+  EXPECT_EQ(taken, 0U);
+}
+
+TEST(ClusterArchive, RefusesAManifestThatDoesNotNameEachMemberOnce) {
+  const std::string members = raw_member("a", "one") + raw_member("b", "two");
+  ASSERT_TRUE(read_text(members + raw_manifest({{"a", "one"}, {"b", "two"}})).ok());
+
+  expect_refused(read_text(members + raw_manifest({{"a", "one"}, {"a", "one"}})), "names member a twice");
+  expect_refused(read_text(members + raw_manifest({{"a", "one"}, {"b", "two"}, {"a", "one"}})), "names member a twice");
+  expect_refused(read_text(members + raw_manifest({{"a", "one"}})), "members that flynn.json does not name");
+  expect_refused(read_text(members + raw_manifest({{"a", "one"}, {"b", "two"}, {"c", ""}})), "member c is missing");
 }
 
 TEST(ClusterArchive, AWriterWithoutAnEndLeavesNoArchive) {

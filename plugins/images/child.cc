@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 
 namespace flynn::images {
@@ -17,6 +18,8 @@ namespace {
 
 // Above every number that a child is given, so that no dup2 hits a source that is still needed.
 constexpr int kFirstFreeNumber = 64;
+constexpr auto kKilledWithin = std::chrono::seconds(10);
+constexpr int kReapEveryMs = 5;
 
 int set_up(posix_spawn_file_actions_t& actions, const std::vector<std::pair<int, int>>& fds,
            std::vector<UniqueFd>& moved) {
@@ -108,7 +111,20 @@ void Child::end() {
   if (pid_ <= 0) return;
   signal_group(SIGKILL);
   ::kill(pid_, SIGKILL);
-  (void)wait(Deadline::none());
+  const Deadline deadline = Deadline::after(kKilledWithin);
+  if (pidfd_) (void)wait(deadline);
+  reap(deadline);
+}
+
+/// Without a pidfd nothing says that it has ended.
+void Child::reap(Deadline deadline) {
+  while (pid_ > 0) {
+    const pid_t reaped = ::waitpid(pid_, nullptr, WNOHANG);
+    if (reaped == pid_ || (reaped < 0 && errno != EINTR) || deadline.passed())
+      pid_ = -1;
+    else
+      ::poll(nullptr, 0, kReapEveryMs);
+  }
 }
 
 }  // namespace flynn::images

@@ -30,10 +30,12 @@ class Child {
   /// Exit status, 128+N for a signal. deadline_exceeded: it still runs; cancelled: it does, and `stop_fd` (-1: none) is
   /// readable.
   Result<int> wait(Deadline deadline, int stop_fd = -1);
-  /// SIGKILL to the group, and reaps.
+  /// SIGKILL to the group, and reaps. Gives up on one that not even that ends within 10 s: it waits for a device.
   void end();
 
  private:
+  void reap(Deadline deadline);
+
   pid_t pid_ = -1;
   UniqueFd pidfd_;
 };

@@ -166,18 +166,25 @@ Result<void> ImagesApi::begin_conversion(Deadline deadline) {
   return {};
 }
 
-Result<SquashedLayer> ImagesApi::convert(int tar) {
-  const Deadline deadline = Deadline::after(config_.convert_timeout);
-  if (auto begun = begin_conversion(deadline); !begun) return begun.error();
-  PlanLimits limits;
-  limits.content_bytes_max = config_.layer_bytes_max;
-  auto layer = squash(tar, config_.data_dir, limits, deadline, stop_);
+void ImagesApi::end_conversion() {
   {
     const std::lock_guard lock(mutex_);
     --conversions_;
   }
   conversion_ended_.notify_one();
-  return layer;
+}
+
+Result<SquashedLayer> ImagesApi::convert(int tar) {
+  const Deadline deadline = Deadline::after(config_.convert_timeout);
+  if (auto begun = begin_conversion(deadline); !begun) return begun.error();
+  PlanLimits limits;
+  limits.content_bytes_max = config_.layer_bytes_max;
+  // Its turn ends however the conversion does: memory may run out in it.
+  struct Turn {
+    ImagesApi& api;
+    ~Turn() { api.end_conversion(); }
+  } const turn{*this};
+  return squash(tar, config_.data_dir, limits, deadline, stop_);
 }
 
 HttpResponse ImagesApi::add_artifact(const HttpRequest& request) {

@@ -44,6 +44,7 @@ class ImagesApi {
   http::HttpResponse add_artifact(const http::HttpRequest& request);
   Result<SquashedLayer> convert(int tar);
   Result<void> begin_conversion(Deadline deadline);
+  void end_conversion();
 
   Door& door_;
   Log& log_;

@@ -14,7 +14,11 @@ using Kind = PlannedEntry::Kind;
 
 constexpr std::string_view kWhiteout = ".wh.", kWhiteoutMeta = ".wh..wh.", kOpaque = ".wh..wh..opq";
 constexpr std::size_t kPathBytesMax = 4095, kNameBytesMax = 255;
+// Far deeper than images are; every name of a path is looked up once.
+constexpr int kDepthMax = 256;
 constexpr int kLinksMax = 40;
+// Between two looks at the clock and the stop signal, which are system calls.
+constexpr std::size_t kStepsBetweenLooks = 256;
 
 Error refused(std::string_view path, const std::string& why) {
   return {Code::invalid_argument, "the layer's entry \"" + std::string(path) + "\" " + why};
@@ -42,6 +46,7 @@ std::string_view text(const char* words) { return words != nullptr ? words : "";
 Result<std::string> checked_path(std::string_view path) {
   if (path.size() > kPathBytesMax) return refused(path.substr(0, 100), "has a path that is too long");
   std::string out;
+  int depth = 0;
   for (std::size_t begin = 0; begin <= path.size();) {
     const auto end = std::min(path.find('/', begin), path.size());
     const auto name = path.substr(begin, end - begin);
@@ -49,6 +54,8 @@ Result<std::string> checked_path(std::string_view path) {
     if (name.empty() || name == ".") continue;
     if (name == "..") return refused(path, "leaves the layer by \"..\"");
     if (name.size() > kNameBytesMax) return refused(path.substr(0, 100), "has a name that is too long");
+    if (++depth > kDepthMax)
+      return refused(path.substr(0, 100), "is more than " + std::to_string(kDepthMax) + " names deep");
     out += (out.empty() ? "" : "/") + std::string(name);
   }
   return out;
@@ -57,12 +64,14 @@ Result<std::string> checked_path(std::string_view path) {
 /// Gathers entries, then puts them in order.
 class PlanReader {
  public:
-  explicit PlanReader(const PlanLimits& limits) : limits_(limits) {}
+  PlanReader(const PlanLimits& limits, Deadline deadline, const StopSignal& stop)
+      : limits_(limits), deadline_(deadline), stop_(stop) {}
 
   Result<LayerPlan> read(int tar) {
     auto reader = TarReader::open(tar);
     if (!reader) return reader.error();
     for (;;) {
+      if (auto going = go_on(); !going) return going.error();
       auto entry = reader->next();
       if (!entry) return entry.error();
       if (*entry == nullptr) break;
@@ -74,6 +83,15 @@ class PlanReader {
 
  private:
   std::map<std::string, PlannedEntry>& entries() { return plan_.entries_; }
+
+  /// For each step of a loop over entries.
+  Result<void> go_on() {
+    if (steps_++ % kStepsBetweenLooks != 0) return {};
+    if (stop_.asked()) return Error{Code::unavailable, "the plugin images is being stopped"};
+    if (deadline_.passed())
+      return Error{Code::deadline_exceeded, "the layer was not read in time (convert_timeout_ms of the plugin images)"};
+    return {};
+  }
 
   Result<void> count(std::size_t words) {
     words_ += words;
@@ -143,10 +161,11 @@ class PlanReader {
       case AE_IFREG:
         planned.kind = Kind::file;
         planned.size = archive_entry_size(entry);
-        content_bytes_ += planned.size;
-        if (planned.size < 0 || content_bytes_ > limits_.content_bytes_max)
+        // A sparse file may claim any size: nothing is added before it is compared.
+        if (planned.size < 0 || planned.size > limits_.content_bytes_max - content_bytes_)
           return refused(path, "brings the layer's files above " + std::to_string(limits_.content_bytes_max) +
                                    " bytes (layer_bytes_max of the plugin images)");
+        content_bytes_ += planned.size;
         break;
       case AE_IFLNK:
         planned.kind = Kind::symlink;
@@ -180,44 +199,53 @@ class PlanReader {
   }
 
   Result<void> place() {
-    std::vector<std::string> paths(opaque_.begin(), opaque_.end());
-    for (const auto& [path, entry] : entries()) paths.push_back(path);
-    for (const std::string& path : paths)
+    // What is made meanwhile has its parents.
+    for (const auto& [path, entry] : entries())
       if (auto made = make_parents(path); !made) return made;
     for (const std::string& path : opaque_) {
+      if (auto made = make_parents(path); !made) return made;
       PlannedEntry& entry = entries()[path];
       if (entry.kind != Kind::folder) return refused(path, "is marked opaque and is no folder");
       entry.opaque = true;
     }
     for (const std::string& path : whiteouts_)
       if (auto hidden = hide(path); !hidden) return hidden;
-    for (auto& [path, entry] : entries())
-      if (entry.kind == Kind::hard_link)
-        if (auto found = resolve(path, entry); !found) return found;
+    for (auto& [path, entry] : entries()) {
+      if (entry.kind != Kind::hard_link) continue;
+      if (auto found = resolve(path, entry); !found) return found;
+    }
     return {};
   }
 
-  /// Folders that no entry names.
+  /// Folders that no entry names, up to the first that is known: that one has its parents, or gets them in its turn.
   Result<void> make_parents(const std::string& path) {
-    for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-      const std::string folder = path.substr(0, slash);
-      if (!entries().contains(folder))
-        if (auto counted = count(folder.size()); !counted) return counted;
-      if (entries()[folder].kind != Kind::folder)
+    if (auto going = go_on(); !going) return going;
+    std::string folder = path;
+    for (auto slash = folder.rfind('/'); slash != std::string::npos; slash = folder.rfind('/')) {
+      folder.resize(slash);
+      const auto [place, made] = entries().try_emplace(folder);
+      if (!made && place->second.kind != Kind::folder)
         return refused(path, "stands below \"" + folder + "\", which is no folder in this layer");
+      if (!made) return {};
+      if (auto counted = count(folder.size()); !counted) return counted;
     }
     return {};
   }
 
   Result<void> hide(const std::string& path) {
+    if (auto going = go_on(); !going) return going;
     if (const auto found = entries().find(path); found != entries().end()) {
       // What the layer has itself replaces what is below; only folders would be merged with it.
       found->second.opaque = found->second.kind == Kind::folder;
       return {};
     }
-    for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-      const auto found = entries().find(path.substr(0, slash));
-      if (found != entries().end() && is_whiteout(found->second)) return {};  // hidden with its folder
+    std::string folder = path;
+    for (auto slash = folder.rfind('/'); slash != std::string::npos; slash = folder.rfind('/')) {
+      folder.resize(slash);
+      const auto found = entries().find(folder);
+      if (found == entries().end()) continue;
+      if (is_whiteout(found->second)) return {};  // hidden with its folder
+      break;                                      // only folders are above it
     }
     if (auto made = make_parents(path); !made) return made;
     PlannedEntry& entry = entries()[path];
@@ -231,6 +259,7 @@ class PlanReader {
   }
 
   Result<void> resolve(const std::string& path, PlannedEntry& link) {
+    if (auto going = go_on(); !going) return going;
     for (int i = 0; i < kLinksMax; ++i) {
       const auto found = entries().find(link.target);
       if (found == entries().end() || found->second.kind == Kind::folder || is_whiteout(found->second))
@@ -242,12 +271,16 @@ class PlanReader {
   }
 
   const PlanLimits limits_;
+  const Deadline deadline_;
+  const StopSignal& stop_;
   LayerPlan plan_;
   std::set<std::string> whiteouts_, opaque_;
-  std::size_t count_ = 0, words_ = 0;
+  std::size_t count_ = 0, words_ = 0, steps_ = 0;
   std::int64_t content_bytes_ = 0;
 };
 
-Result<LayerPlan> LayerPlan::read(int tar, const PlanLimits& limits) { return PlanReader(limits).read(tar); }
+Result<LayerPlan> LayerPlan::read(int tar, const PlanLimits& limits, Deadline deadline, const StopSignal& stop) {
+  return PlanReader(limits, deadline, stop).read(tar);
+}
 
 }  // namespace flynn::images

@@ -14,7 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "flynn/sdk/clock.h"
 #include "flynn/sdk/result.h"
+#include "flynn/sdk/worker.h"
 
 namespace flynn::images {
 
@@ -38,8 +40,9 @@ struct PlannedEntry {
 
 class LayerPlan {
  public:
-  /// Reads `tar` from where it stands. invalid_argument: no tar, or one that may not be taken, with the entry's name.
-  static Result<LayerPlan> read(int tar, const PlanLimits& limits);
+  /// Reads `tar` from where it stands. invalid_argument: no tar, or one that may not be taken, with the entry's name;
+  /// unavailable: `stop` was asked; deadline_exceeded. Both are looked at every some entries.
+  static Result<LayerPlan> read(int tar, const PlanLimits& limits, Deadline deadline, const StopSignal& stop);
 
   /// By path without a leading slash; a folder before what is in it.
   const std::map<std::string, PlannedEntry>& entries() const { return entries_; }
@@ -49,7 +52,7 @@ class LayerPlan {
   std::map<std::string, PlannedEntry> entries_;
 };
 
-/// "./a//b/" as "a/b", "" for the root. invalid_argument: it has "..", or is too long.
+/// "./a//b/" as "a/b", "" for the root. invalid_argument: it has "..", is too long, or more than 256 names deep.
 Result<std::string> checked_path(std::string_view path);
 
 }  // namespace flynn::images

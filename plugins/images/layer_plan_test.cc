@@ -1,11 +1,13 @@
 // Whatever bytes come: a plan is refused, or it is a tree that nothing leaves.
 #include "layer_plan.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <random>
+#include <thread>
 
 #include "flynn/sdk/unique_fd.h"
 #include "tar_maker_test.h"
@@ -15,10 +17,11 @@ namespace {
 
 using Kind = PlannedEntry::Kind;
 
-Result<LayerPlan> plan_of(const std::string& bytes) {
+Result<LayerPlan> plan_of(const std::string& bytes, const PlanLimits& limits = {}, Deadline deadline = Deadline::none(),
+                          const StopSignal& stop = {}) {
   const UniqueFd tar(::memfd_create("tar", MFD_CLOEXEC));
   EXPECT_EQ(::pwrite(tar.get(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
-  return LayerPlan::read(tar.get(), {});
+  return LayerPlan::read(tar.get(), limits, deadline, stop);
 }
 
 /// What is wrong with a plan; empty when nothing is.
@@ -90,11 +93,75 @@ TEST(LayerPlan, CountsWhatItWouldHoldInMemory) {
   limits.words_bytes_max = 1000;
   TarMaker maker;
   for (int i = 0; i < 20; ++i) maker.file(std::string(90, 'n') + std::to_string(i));
-  const UniqueFd tar(::memfd_create("tar", MFD_CLOEXEC));
-  const std::string bytes = maker.bytes();
-  ASSERT_EQ(::pwrite(tar.get(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
 
-  EXPECT_EQ(LayerPlan::read(tar.get(), limits).error().code, Code::invalid_argument);
+  EXPECT_EQ(plan_of(maker.bytes(), limits).error().code, Code::invalid_argument);
+}
+
+TEST(LayerPlan, AddsUpNoSizesThatASparseFileClaims) {
+  const auto whole = plan_of(TarMaker().file("a", "content").sparse("b", 1 << 20).bytes());
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_EQ(whole->entries().at("b").size, 1 << 20);
+
+  for (const int times : {1, 2, 3}) {
+    TarMaker maker;
+    maker.file("a", "content");
+    for (int i = 0; i < times; ++i) maker.sparse("b" + std::to_string(i), INT64_MAX);
+    const auto plan = plan_of(maker.bytes());
+
+    ASSERT_FALSE(plan) << times;
+    EXPECT_NE(plan.error().message.find("layer_bytes_max"), std::string::npos) << plan.error().message;
+  }
+}
+
+TEST(LayerPlan, EndsWhenTheTimeIsOverOrItIsAsked) {
+  const std::string tar = TarMaker().file("a").bytes();
+  StopSignal stop;
+
+  EXPECT_EQ(plan_of(tar, {}, Deadline{1}, stop).error().code, Code::deadline_exceeded);
+  EXPECT_TRUE(plan_of(tar, {}, Deadline::none(), stop));
+  stop.ask();
+  EXPECT_EQ(plan_of(tar, {}, Deadline::none(), stop).error().code, Code::unavailable);
+}
+
+// The signal comes when the first entries were read: the pipe holds fewer bytes than were written before it.
+TEST(LayerPlan, EndsInTheMiddleOfALayer) {
+  TarMaker maker;
+  for (int i = 0; i < 1000; ++i) maker.file("f" + std::to_string(i));
+  const std::string bytes = maker.bytes();
+  const std::size_t half = bytes.size() / 2;
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd out(ends[0]);
+  UniqueFd in(ends[1]);
+  ASSERT_LT(::fcntl(in.get(), F_GETPIPE_SZ), static_cast<int>(half));
+  StopSignal stop;
+  std::thread docker([&] {
+    EXPECT_EQ(::write(in.get(), bytes.data(), half), static_cast<ssize_t>(half));
+    stop.ask();
+    EXPECT_EQ(::write(in.get(), bytes.data() + half, bytes.size() - half), static_cast<ssize_t>(bytes.size() - half));
+    in.reset();
+  });
+
+  const auto plan = LayerPlan::read(out.get(), {}, Deadline::none(), stop);
+  std::string rest(bytes.size(), '\0');
+  while (::read(out.get(), rest.data(), rest.size()) > 0) {
+  }
+  docker.join();
+
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, Code::unavailable);
+}
+
+TEST(LayerPlan, MakesTheFoldersThatNoEntryNames) {
+  const auto plan =
+      plan_of(TarMaker().file("a/b/c/d").file("a/b/x").file("e/f/.wh..wh..opq").file("g/h/.wh.i").bytes());
+
+  ASSERT_TRUE(plan) << plan.error().message;
+  std::vector<std::string> paths;
+  for (const auto& [path, entry] : plan->entries()) paths.push_back(path);
+  EXPECT_EQ(paths,
+            (std::vector<std::string>{"a", "a/b", "a/b/c", "a/b/c/d", "a/b/x", "e", "e/f", "g", "g/h", "g/h/i"}));
+  EXPECT_EQ(fault_of(*plan), "");
 }
 
 TEST(LayerPlan, PathsAreTextThatWasChecked) {
@@ -102,6 +169,10 @@ TEST(LayerPlan, PathsAreTextThatWasChecked) {
   EXPECT_EQ(*checked_path("/"), "");
   EXPECT_EQ(*checked_path("..."), "...");
   EXPECT_FALSE(checked_path("a/.."));
+  std::string deep = "n";
+  for (int i = 1; i < 256; ++i) deep += "/n";
+  EXPECT_EQ(*checked_path("/" + deep), deep);
+  EXPECT_FALSE(checked_path(deep + "/n"));
   EXPECT_FALSE(checked_path(std::string(5000, 'x')));
 }
 

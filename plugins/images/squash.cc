@@ -78,7 +78,7 @@ Result<void> describe(SquashedLayer& layer) {
 Result<SquashedLayer> squash(int tar, const std::string& folder, const PlanLimits& limits, Deadline deadline,
                              const StopSignal& stop) {
   if (::lseek(tar, 0, SEEK_SET) != 0) return errno_error(errno, "read the layer");
-  auto plan = LayerPlan::read(tar, limits);
+  auto plan = LayerPlan::read(tar, limits, deadline, stop);
   if (!plan) return plan.error();
   SquashedLayer layer;
   auto file = nameless_file(folder), words = nameless_file(folder);

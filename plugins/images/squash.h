@@ -20,7 +20,8 @@ struct SquashedLayer {
 
 /// Reads `tar` (a regular file) twice, from its beginning; unpacks nothing. The squashfs file is made in `folder` and
 /// has no name there. invalid_argument: the tar may not be taken; resource_exhausted: the disk is full. Equal tars give
-/// equal trees, but not equal bytes: mksquashfs puts the present time on the root. unavailable: `stop` was asked.
+/// equal trees, but not equal bytes: mksquashfs puts the present time on the root. unavailable: `stop` was asked;
+/// deadline_exceeded.
 Result<SquashedLayer> squash(int tar, const std::string& folder, const PlanLimits& limits, Deadline deadline,
                              const StopSignal& stop);
 

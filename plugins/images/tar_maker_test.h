@@ -34,6 +34,21 @@ class TarMaker {
   TarMaker& link(const std::string& path, const std::string& target, char type = '2') {
     return add({path, type, "", target, 0777, 0, 0, 0, 0, {}});
   }
+  /// A file that is one hole: claims any size, and takes no room.
+  TarMaker& sparse(const std::string& path, long long size) {
+    block({"pax",
+           'x',
+           record("GNU.sparse.size", std::to_string(size)) + record("GNU.sparse.map", "0,0"),
+           "",
+           0644,
+           0,
+           0,
+           0,
+           0,
+           {}});
+    block({path, '0', "", "", 0644, 0, 0, 0, 0, {}});
+    return *this;
+  }
   std::string bytes() const { return bytes_ + std::string(1024, '\0'); }
 
  private:

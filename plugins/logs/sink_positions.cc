@@ -42,6 +42,7 @@ Result<void> SinkPositions::save() {
   const auto written = ::write(file.get(), text.data(), text.size());
   if (written < 0) return errno_error(errno, "write " + fresh);
   if (static_cast<std::size_t>(written) != text.size()) return errno_error(ENOSPC, "write " + fresh);
+  if (::fsync(file.get()) != 0) return errno_error(errno, "sync " + fresh);
   if (::rename(fresh.c_str(), path_.c_str()) != 0) return errno_error(errno, "rename to " + path_);
   unsaved_ = false;
   return {};

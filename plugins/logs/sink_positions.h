@@ -22,7 +22,8 @@ class SinkPositions {
 
   /// False when there is no file: a sink that is new. invalid_argument when what is there can't be understood.
   Result<bool> load();
-  /// Replaces the file as a whole. Not synced: after a power failure an older one may be there, which repeats lines.
+  /// Replaces the file as a whole, after its bytes are on the disk. The name is not synced: after a power failure the
+  /// older file may be there, which repeats lines, but never half of one.
   Result<void> save();
 
   /// 0 for an app that is not known yet.

@@ -1,9 +1,13 @@
 #include "sink_positions.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "flynn/sdk/unique_fd.h"
 
 namespace flynn::logs {
 namespace {
@@ -86,6 +90,25 @@ TEST_F(SinkPositionsTest, WhatCouldNotBeSavedStaysUnsaved) {
 
   EXPECT_FALSE(positions.save());
   EXPECT_TRUE(positions.unsaved());
+}
+
+TEST_F(SinkPositionsTest, WhatCouldNotBeSyncedReplacesNothing) {
+  SinkPositions positions(path());
+  positions.set("a", 1);
+  ASSERT_TRUE(positions.save());
+  positions.set("a", 2);
+  const std::string fresh = path() + ".next";  // a pipe takes bytes and can't be synced
+  ASSERT_EQ(::mkfifo(fresh.c_str(), 0600), 0);
+  const UniqueFd reader(::open(fresh.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+
+  const auto saved = positions.save();
+
+  ASSERT_FALSE(saved);
+  EXPECT_NE(saved.error().message.find("sync"), std::string::npos) << saved.error().message;
+  EXPECT_TRUE(positions.unsaved());
+  SinkPositions next(path());
+  ASSERT_TRUE(*next.load());
+  EXPECT_EQ(next.confirmed(), (Positions{{"a", 1}}));
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kLockName = "store.lock";
+
 Result<void> sync_folder(const fs::path& path) {
   const UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder || ::fsync(folder.get()) != 0) return errno_error(errno, "sync the folder " + path.string());
@@ -41,18 +43,33 @@ struct Stage {
   }
 };
 
-/// A lock file alone is no state.
-bool has_state(const fs::path& folder) {
+/// A lock file alone is no state, and no folder is none. What can't be read may be one: that is an error.
+Result<bool> has_state(const fs::path& folder) {
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(folder, failed))
-    if (entry.path().filename() != "store.lock") return true;
+  fs::directory_iterator entry(folder, failed);
+  for (; !failed && entry != fs::directory_iterator(); entry.increment(failed))
+    if (entry->path().filename() != kLockName) return true;
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    return errno_error(failed.value(), "look for a store in " + folder.string());
   return false;
+}
+
+/// Of the store's folder, while it is the old one: a caged store runs as a user of its own, and opens its key itself.
+struct Owner {
+  uid_t user = ::geteuid();
+  gid_t group = ::getegid();
+  bool is_us() const { return user == ::geteuid() && group == ::getegid(); }
+};
+
+Owner owner_of(const fs::path& folder) {
+  struct stat facts {};
+  return ::stat(folder.c_str(), &facts) == 0 ? Owner{facts.st_uid, facts.st_gid} : Owner{};
 }
 
 /// Held until the new store is in place: nobody starts the old one meanwhile. Empty when there is no folder.
 Result<UniqueFd> lock_out(const fs::path& folder) {
   if (!fs::exists(folder)) return UniqueFd();
-  UniqueFd lock(::open((folder / "store.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd lock(::open((folder / kLockName).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock) return errno_error(errno, "open the lock of " + folder.string());
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
     return Error{Code::failed_precondition,
@@ -110,28 +127,33 @@ Result<Restored> prove(const fs::path& folder, const std::string& key_file) {
   return restored;
 }
 
-/// Whoever owned the folder owns the new one: a caged store runs as a user of its own.
-Result<void> give_to_owner(const fs::path& stage, const fs::path& folder) {
-  struct stat owner {};
-  if (::stat(folder.c_str(), &owner) != 0 || (owner.st_uid == ::geteuid() && owner.st_gid == ::getegid())) return {};
+/// Whoever owned the folder owns the new one.
+Result<void> give_to_owner(const fs::path& stage, const Owner& owner) {
+  if (owner.is_us()) return {};
   for (const fs::path& path : {stage, stage / "store.db"})
-    if (::chown(path.c_str(), owner.st_uid, owner.st_gid) != 0) return errno_error(errno, "chown " + path.string());
+    if (::chown(path.c_str(), owner.user, owner.group) != 0) return errno_error(errno, "chown " + path.string());
   return {};
 }
 
-Result<void> write_key(const std::string& source, const std::string& target) {
+/// The name in its folder is not synced yet.
+Result<void> write_key(const std::string& source, const std::string& target, const Owner& owner) {
   auto key = load_key(source, false);
   if (!key) return key.error();
   const std::string fresh = target + ".restoring";
   ::unlink(fresh.c_str());
   UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return errno_error(errno, "make " + fresh);
-  if (::write(file.get(), key->data(), key->size()) != static_cast<ssize_t>(key->size()) || ::fsync(file.get()) != 0) {
-    auto failed = errno_error(errno, "write " + fresh);
-    ::unlink(fresh.c_str());
-    return failed;
-  }
-  return rename_path(fresh, target);
+  Result<void> written;
+  if (::write(file.get(), key->data(), key->size()) != static_cast<ssize_t>(key->size()))
+    written = errno_error(errno, "write " + fresh);
+  else if (!owner.is_us() && ::fchown(file.get(), owner.user, owner.group) != 0)
+    written = errno_error(errno, "chown " + fresh);
+  else if (::fsync(file.get()) != 0)
+    written = errno_error(errno, "sync " + fresh);
+  else
+    written = rename_path(fresh, target);
+  if (!written) ::unlink(fresh.c_str());
+  return written;
 }
 
 /// Steps that are taken back in reverse order unless all were made.
@@ -160,7 +182,15 @@ class Exchange {
   bool done_ = false;
 };
 
-Result<std::string> put_in_place(const RestoreOptions& options, const KeyPlan& key, Stage& stage) {
+/// Removes a folder that held a lock file at most; false when it stays. Never takes anything else with it.
+bool remove_empty(const fs::path& folder) {
+  auto state = has_state(folder);
+  if (!state || *state) return false;
+  ::unlink((folder / kLockName).c_str());
+  return ::rmdir(folder.c_str()) == 0;
+}
+
+Result<std::string> put_in_place(const RestoreOptions& options, const KeyPlan& key, const Owner& owner, Stage& stage) {
   const fs::path folder = options.folder;
   const std::string mark = ".before-" + now_rfc3339();
   std::string set_aside;
@@ -168,8 +198,10 @@ Result<std::string> put_in_place(const RestoreOptions& options, const KeyPlan& k
   if (key.replaces)
     if (auto moved = exchange.move(options.key_file, options.key_file + mark); !moved) return moved.error();
   if (key.install) {
-    if (auto written = write_key(key.source, options.key_file); !written) return written.error();
+    if (auto written = write_key(key.source, options.key_file, owner); !written) return written.error();
     exchange.made(options.key_file);
+    // Before the store that only it can open.
+    if (auto synced = sync_folder(fs::path(options.key_file).parent_path()); !synced) return synced.error();
   }
   if (fs::exists(folder)) {
     set_aside = folder.string() + mark;
@@ -179,10 +211,8 @@ Result<std::string> put_in_place(const RestoreOptions& options, const KeyPlan& k
   if (auto synced = sync_folder(folder.parent_path()); !synced) return synced.error();
   exchange.done();
   stage.kept = true;
-  if (set_aside.empty() || has_state(set_aside)) return set_aside;
-  std::error_code ignored;
-  fs::remove_all(set_aside, ignored);  // it held a lock file at most
-  return std::string();
+  if (!set_aside.empty() && remove_empty(set_aside)) set_aside.clear();
+  return set_aside;
 }
 
 }  // namespace
@@ -193,7 +223,10 @@ Result<Restored> restore_store(const RestoreOptions& asked) {
   options.folder = fs::absolute(options.folder).string();
   const fs::path folder = options.folder;
   if (options.key_file.empty()) options.key_file = (folder.parent_path() / "store.key").string();
-  if (has_state(folder) && options.state == RestoreOptions::State::refuse)
+  options.key_file = fs::absolute(options.key_file).string();
+  auto state = has_state(folder);
+  if (!state) return state.error().context("nothing was changed");
+  if (*state && options.state == RestoreOptions::State::refuse)
     return Error{Code::failed_precondition,
                  folder.string() + " has a store: nothing was changed. With --force it is set aside, not deleted"};
   auto lock = lock_out(folder);
@@ -212,8 +245,9 @@ Result<Restored> restore_store(const RestoreOptions& asked) {
   if (!restored) return restored.error().context("open the store of the archive");
   restored->manifest = std::move(*manifest);
   if (options.extent == RestoreOptions::Extent::check) return restored;
-  if (auto given = give_to_owner(stage.path, folder); !given) return given.error();
-  auto set_aside = put_in_place(options, *key, stage);
+  const Owner owner = owner_of(folder);
+  if (auto given = give_to_owner(stage.path, owner); !given) return given.error();
+  auto set_aside = put_in_place(options, *key, owner, stage);
   if (!set_aside) return set_aside.error();
   restored->set_aside = std::move(*set_aside);
   return restored;

@@ -2,6 +2,10 @@
 #include "restore.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <map>
@@ -95,6 +99,69 @@ TEST_F(StoreRestore, ANodeWithAStoreIsRefused) {
   given_a_store_there();
 
   expect_refusal(Code::failed_precondition, "has a store");
+}
+
+/// As long as it lives this thread is bound to the modes of files, even if it is root's.
+class BoundToModes {
+ public:
+  BoundToModes() {
+    ::syscall(SYS_capget, &head_, before_);
+    __user_cap_data_struct bound[2] = {before_[0], before_[1]};
+    bound[0].effective &= ~((1U << CAP_DAC_OVERRIDE) | (1U << CAP_DAC_READ_SEARCH));
+    EXPECT_EQ(::syscall(SYS_capset, &head_, bound), 0);
+  }
+  ~BoundToModes() { EXPECT_EQ(::syscall(SYS_capset, &head_, before_), 0); }
+
+ private:
+  __user_cap_header_struct head_{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct before_[2]{};
+};
+
+TEST_F(StoreRestore, AFolderThatCannotBeReadIsNotTakenForEmpty) {
+  fs::copy_file(options_.given_key, node_.path() + "/store.key");
+  given_a_store_there();
+  const auto before = everything(node_.path());
+  fs::permissions(options_.folder, fs::perms::owner_write | fs::perms::owner_exec);
+  {
+    const BoundToModes bound;
+
+    const auto refused = restore_store(options_);
+
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.error().message.find("look for a store in"), std::string::npos) << refused.error().message;
+  }
+  fs::permissions(options_.folder, fs::perms::owner_all);
+  EXPECT_EQ(everything(node_.path()), before);
+}
+
+TEST_F(StoreRestore, ALockFileAloneIsNoStore) {
+  fs::create_directory(options_.folder);
+  std::ofstream(options_.folder + "/store.lock").close();
+
+  const auto restored = restore_store(options_);
+
+  ASSERT_TRUE(restored.ok()) << restored.error().message;
+  EXPECT_EQ(restored->set_aside, "");
+  for (const auto& entry : fs::directory_iterator(node_.path()))
+    EXPECT_EQ(entry.path().string().find(".before-"), std::string::npos) << entry.path();
+  EXPECT_EQ(value_of("apps/a"), "shop");
+}
+
+TEST_F(StoreRestore, WhoOwnsTheFolderOwnsTheKeyToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root: a chown";
+  fs::create_directory(options_.folder);
+  ASSERT_EQ(::chown(options_.folder.c_str(), 12345, 12346), 0);
+
+  const auto restored = restore_store(options_);
+
+  ASSERT_TRUE(restored.ok()) << restored.error().message;
+  for (const std::string& path : {options_.folder, options_.folder + "/store.db", node_.path() + "/store.key"}) {
+    struct stat facts {};
+    ASSERT_EQ(::stat(path.c_str(), &facts), 0) << path;
+    EXPECT_EQ(facts.st_uid, 12345U) << path;
+    EXPECT_EQ(facts.st_gid, 12346U) << path;
+    EXPECT_EQ(facts.st_mode & 077U, 0U) << path;
+  }
 }
 
 TEST_F(StoreRestore, ForceSetsTheOldStoreAndItsKeyAside) {
