@@ -29,8 +29,7 @@ void Door::announce(Slot& slot, const std::vector<InterfaceId>& provides) {
     if (provider.built_in != nullptr) continue;
     if (provider.slot == nullptr || provider.slot == &slot) provider = {&slot, interface};
   }
-  table_.store(next.get(), std::memory_order_release);
-  tables_.push_back(std::move(next));
+  publish(std::move(next));
 }
 
 void Door::announce(BuiltIn& built_in, const InterfaceId& provides) {
@@ -38,6 +37,12 @@ void Door::announce(BuiltIn& built_in, const InterfaceId& provides) {
   const auto* old = table_.load();
   auto next = old == nullptr ? std::make_unique<Table>() : std::make_unique<Table>(*old);
   (*next)[major_id(provides)] = {nullptr, provides, &built_in};
+  publish(std::move(next));
+}
+
+void Door::publish(std::unique_ptr<Table> next) {
+  const auto* old = table_.load();
+  if (old != nullptr && *old == *next) return;  // as after nearly every swap
   table_.store(next.get(), std::memory_order_release);
   tables_.push_back(std::move(next));
 }

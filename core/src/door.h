@@ -45,11 +45,15 @@ class Door {
     Slot* slot;
     InterfaceId interface;
     BuiltIn* built_in = nullptr;  // instead of a slot
+    bool operator==(const Provider&) const = default;
   };
   using Table = std::map<std::string, Provider, std::less<>>;  // "flynn.store/1" -> provider
 
+  /// Makes `next` the table when it differs. Under changing_.
+  void publish(std::unique_ptr<Table> next);
+
   std::atomic<const Table*> table_{nullptr};
-  // A table that was replaced may still be read; they are few and small, so all are kept.
+  // A table that was replaced may still be read, so all are kept: one for each change of what is provided.
   std::mutex changing_;
   std::vector<std::unique_ptr<const Table>> tables_;
 };
