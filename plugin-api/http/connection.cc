@@ -144,8 +144,9 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
     return false;  // an ordinary end of a kept connection
   } catch (const Poco::TimeoutException&) {
     return false;
-  } catch (const Poco::DataException&) {  // of a Content-Length that is no number
-    return refuse_garbage();
+  } catch (const Poco::DataException&) {
+    if (kept) throw;
+    return refuse_garbage();  // its Content-Length is no number
   } catch (const net::MessageException&) {
     return refuse_garbage();
   }
