@@ -1,21 +1,14 @@
 #include "connection.h"
 
-#include <Poco/Net/HTTPServerParams.h>
-#include <Poco/Net/HTTPServerRequestImpl.h>
-#include <Poco/Net/HTTPServerResponseImpl.h>
-#include <Poco/Net/HTTPServerSession.h>
 #include <Poco/Net/NetException.h>
-#include <Poco/Net/StreamSocket.h>
-#include <Poco/Net/StreamSocketImpl.h>
 #include <Poco/Timestamp.h>
-#include <poll.h>
 #include <sys/socket.h>
 
-#include <istream>
+#include <array>
+#include <cerrno>
 #include <optional>
-#include <vector>
 
-#include "flynn/sdk/clock.h"
+#include "body_reader.h"
 #include "flynn/sdk/stream.h"
 #include "stream_pump.h"
 
@@ -24,41 +17,10 @@ namespace {
 
 namespace net = Poco::Net;
 
-Poco::Timespan timespan(std::chrono::milliseconds value) { return Poco::Timespan(value.count() * 1000); }
-
-// A refused client may be in the middle of a long body: closing at once would reset the connection under the answer.
-constexpr std::chrono::milliseconds kLingerTime{2000};
-
-enum class Body { ok, too_big, unwanted, broken };
-
-Body read_body(net::HTTPServerRequestImpl& from, std::size_t limit, HttpRequest& to) {
-  std::istream& stream = from.stream();
-  std::vector<char> chunk(to.sink != nullptr ? 256 * 1024 : 16 * 1024);
-  std::int64_t count = 0;
-  while (stream.good()) {
-    stream.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-    const std::string_view piece(chunk.data(), static_cast<std::size_t>(stream.gcount()));
-    count += stream.gcount();
-    if (to.sink != nullptr) {
-      if (!piece.empty() && !to.sink->take(piece)) return Body::unwanted;
-      continue;
-    }
-    to.body += piece;
-    if (to.body.size() > limit) return Body::too_big;
-  }
-  return from.hasContentLength() && count < from.getContentLength64() ? Body::broken : Body::ok;
-}
-
-/// Says that no more comes, and reads what the client still sends, for a moment.
-void linger(int fd) {
-  ::shutdown(fd, SHUT_WR);
-  const Deadline deadline = Deadline::after(kLingerTime);
-  std::vector<char> dropped(64 * 1024);
-  while (!deadline.passed()) {
-    pollfd waiting{fd, POLLIN, 0};
-    if (::poll(&waiting, 1, deadline.left_ms()) <= 0) return;
-    if (::recv(fd, dropped.data(), dropped.size(), MSG_DONTWAIT) <= 0) return;
-  }
+/// `message` is put into JSON as it is.
+HttpResponse refusal(int status, const std::string& code, const std::string& message, bool retry = false) {
+  const std::string body = R"({"code":")" + code + R"(","message":")" + message + R"(","retry":)";
+  return {status, "application/json", body + (retry ? "true}" : "false}"), {}, nullptr};
 }
 
 HttpRequest request_of(const net::HTTPServerRequestImpl& from) {
@@ -71,7 +33,6 @@ HttpRequest request_of(const net::HTTPServerRequestImpl& from) {
   out.last_event_id = from.get("Last-Event-Id", "");
   out.origin = from.get("Origin", "");
   out.host = from.get("Host", "");
-  if (from.hasContentLength()) out.content_length = from.getContentLength64();
   return out;
 }
 
@@ -85,46 +46,81 @@ void send(net::HTTPServerResponseImpl& to, const HttpResponse& response) {
 
 }  // namespace
 
-struct HttpConnection::Session : net::HTTPServerSession {
-  Session(const net::StreamSocket& socket, net::HTTPServerParams::Ptr params_in)
-      : net::HTTPServerSession(socket, params_in), params(params_in) {}
-  bool has_buffered() const { return buffered() > 0; }
-  net::HTTPServerParams::Ptr params;
-};
-
-HttpConnection::HttpConnection(std::unique_ptr<Session> session, int fd, const ListenerOptions& options)
+HttpConnection::HttpConnection(std::unique_ptr<HttpSession> session, int fd, const ListenerOptions& options)
     : session_(std::move(session)), fd_(fd), options_(options) {}
 
 HttpConnection::~HttpConnection() = default;
 
 std::unique_ptr<HttpConnection> HttpConnection::open(UniqueFd socket, const ListenerOptions& options) {
   try {
-    net::HTTPServerParams::Ptr params(new net::HTTPServerParams);
-    params->setTimeout(timespan(options.request_timeout));
-    int fd = socket.get();
-    net::StreamSocket stream(new net::StreamSocketImpl(fd));
-    (void)socket.release();
-    stream.setNoDelay(true);
-    stream.setReceiveTimeout(timespan(options.request_timeout));
-    stream.setSendTimeout(timespan(options.request_timeout));
-    auto session = std::make_unique<Session>(stream, params);
+    const int fd = socket.release();
+    auto session = std::make_unique<HttpSession>(fd, options);
     return std::unique_ptr<HttpConnection>(new HttpConnection(std::move(session), fd, options));
   } catch (const std::exception&) {
     return nullptr;  // the client went away between accept and now
   }
 }
 
-bool HttpConnection::serve(const HttpListener::Handle& handle, StreamPump& pump, const std::atomic<bool>& draining) {
+HttpConnection::Next HttpConnection::serve(const HttpListener::Handle& handle, StreamPump& pump,
+                                           const std::atomic<bool>& draining) {
   try {
     do {
       if (serve_one(handle, pump, draining)) continue;
-      if (unread_) linger(fd_);  // here, because the answer's destructor sends it
-      return false;
+      if (!unread_) return Next::close;
+      ::shutdown(fd_, SHUT_WR);  // here, because the answer's destructor sends it
+      return Next::linger;
     } while (session_->has_buffered());
-    return true;
+    return Next::request;
   } catch (const std::exception&) {
-    return false;  // reset, timed out, or closed by the client: there is nobody to tell
+    return Next::close;  // reset, timed out, or closed by the client: there is nobody to tell
   }
+}
+
+bool HttpConnection::drop_input() {
+  std::array<char, 64 * 1024> dropped;
+  const ssize_t got = ::recv(fd_, dropped.data(), dropped.size(), MSG_DONTWAIT);
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+void HttpConnection::cut_off() {
+  cut_ = true;
+  ::shutdown(fd_, SHUT_RD);
+}
+
+/// Leaves in unread_ whether the client may still be sending its body. Nothing: the body was cut off by us, and a
+/// client that sees no answer knows that it may ask again.
+std::optional<HttpResponse> HttpConnection::answer_to(const net::HTTPServerRequestImpl& asked,
+                                                      net::HTTPServerResponseImpl& answer,
+                                                      const HttpListener::Handle& handle) {
+  HttpRequest request = request_of(asked);
+  request.connection = fd_;
+  const auto frame = frame_of(asked);
+  unread_ = !frame || !frame->empty();
+  if (!frame) return refusal(400, "syntax_error", "Content-Length and Transfer-Encoding do not tell one body's length");
+  if (asked.hasContentLength()) request.content_length = frame->length;
+  const bool readable = parse_target(asked.getURI(), request);
+  if (readable && options_.before_body) {
+    if (auto refused = options_.before_body(request)) return refused;
+  }
+  if (asked.getExpectContinue()) answer.sendContinue();
+  if (request.sink != nullptr) session_->allow_long_body();
+  switch (read_body(*session_, *frame, options_.request_bytes_max, request)) {
+    case BodyEnd::whole:
+      unread_ = false;
+      break;
+    case BodyEnd::unwanted:
+      break;  // the handler says why
+    case BodyEnd::too_big:
+      return refusal(400, "request_body_too_big",
+                     "the body is larger than " + std::to_string(options_.request_bytes_max) + " bytes");
+    case BodyEnd::broken:
+      if (cut_) return std::nullopt;
+      return refusal(400, "syntax_error", "the body is malformed or was broken off: send the request again");
+    case BodyEnd::late:
+      return refusal(408, "request_timeout", "the request took too long to arrive: send it again", true);
+  }
+  if (!readable) return refusal(400, "syntax_error", "the path has a broken escape");
+  return handle(request);
 }
 
 bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& pump,
@@ -132,74 +128,58 @@ bool HttpConnection::serve_one(const HttpListener::Handle& handle, StreamPump& p
   net::HTTPServerResponseImpl answer(*session_);
   std::optional<net::HTTPServerRequestImpl> kept;  // `answer` asks it for its method when it is sent
   HttpResponse response;
-  bool keep = false;
+  session_->begin_request();
   try {
-    net::HTTPServerRequestImpl& asked = kept.emplace(answer, *session_, session_->params.get());
-    answer.setVersion(asked.getVersion());
-    HttpRequest request = request_of(asked);
-    request.connection = fd_;
-    const bool readable = parse_target(asked.getURI(), request);
-    std::optional<HttpResponse> refused;
-    if (readable && options_.before_body) refused = options_.before_body(request);
-    Body body = Body::unwanted;
-    if (!refused) {
-      if (asked.getExpectContinue()) answer.sendContinue();
-      body = read_body(asked, options_.request_bytes_max, request);
+    net::HTTPServerRequestImpl& asked = kept.emplace(answer, *session_, session_->params());
+    const std::string& version = asked.getVersion();
+    if (version != net::HTTPMessage::HTTP_1_1 && version != net::HTTPMessage::HTTP_1_0) return refuse_garbage();
+    answer.setVersion(version);
+    auto made = answer_to(asked, answer, handle);
+    if (!made) {
+      unread_ = false;
+      return false;
     }
-    unread_ = body == Body::unwanted && (request.content_length > 0 || asked.getChunkedTransferEncoding());
-    if (body == Body::broken) return false;
-    if (refused) {
-      response = std::move(*refused);
-      keep = !unread_ && asked.getKeepAlive();
-    } else if (body == Body::too_big) {
-      response = {400,
-                  "application/json",
-                  R"({"code":"request_body_too_big","message":"the body is larger than )" +
-                      std::to_string(options_.request_bytes_max) + R"( bytes","retry":false})",
-                  {},
-                  nullptr};
-    } else if (!readable) {
-      response = {400,
-                  "application/json",
-                  R"({"code":"syntax_error","message":"the path has a broken escape","retry":false})",
-                  {},
-                  nullptr};
-    } else {
-      response = handle(request);
-      keep = !unread_ && asked.getKeepAlive();
-    }
+    response = std::move(*made);
   } catch (const net::NoMessageException&) {
     return false;  // an ordinary end of a kept connection
   } catch (const Poco::TimeoutException&) {
     return false;
+  } catch (const Poco::DataException&) {
+    if (kept) throw;
+    return refuse_garbage();  // its Content-Length is no number
   } catch (const net::MessageException&) {
-    net::HTTPServerResponseImpl unattached(*session_);  // there is no request that `answer` could ask
-    unattached.setKeepAlive(false);
-    session_->setKeepAlive(false);
-    send(unattached, {400,
-                      "application/json",
-                      R"({"code":"syntax_error","message":"not an HTTP request","retry":false})",
-                      {},
-                      nullptr});
-    return false;
+    return refuse_garbage();
   }
+  bool keep = !unread_ && kept->getKeepAlive();
   if (response.stream != nullptr) {
     Poco::Buffer<char> early(0);
     session_->drainBuffer(early);  // a client may send frames right behind its request
     response.stream->from_client.assign(early.begin(), early.size());
     auto client = duplicate(fd_);
-    if (client && pump.add(std::move(response.stream), *client)) return false;
-    response = {503,
-                "application/json",
-                R"({"code":"service_unavailable","message":"too many open streams","retry":true})",
-                {},
-                nullptr};
+    if (client && pump.add(std::move(response.stream), *client)) {
+      unread_ = false;  // lingering would end the pump's stream
+      return false;
+    }
+    response = refusal(503, "service_unavailable", "too many open streams", true);
+    keep = false;  // what was drained may have been the beginning of the next request
+    unread_ = true;
   }
   keep = keep && !draining;
   answer.setKeepAlive(keep);
   send(answer, response);
   session_->setKeepAlive(keep);
   return keep;
+}
+
+/// Always false, as serve_one() when the connection is of no more use.
+bool HttpConnection::refuse_garbage() {
+  // By hand: without a request that it could ask, Poco's answer leaves out the body.
+  const std::string body = refusal(400, "syntax_error", "not an HTTP request").body;
+  const std::string answer = "HTTP/1.1 400 Bad Request\r\nConnection: Close\r\nContent-Type: application/json\r\n" +
+                             ("Content-Length: " + std::to_string(body.size())) + "\r\n\r\n" + body;
+  session_->socket().sendBytes(answer.data(), static_cast<int>(answer.size()));
+  unread_ = true;
+  return false;
 }
 
 }  // namespace flynn::http

@@ -3,13 +3,22 @@
 /// Thread: used by one thread at a time.
 #pragma once
 
+#include <Poco/Net/HTTPServerRequestImpl.h>
+#include <Poco/Net/HTTPServerResponseImpl.h>
+
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 
+#include "http_session.h"
 #include "listener.h"
 
 namespace flynn::http {
+
+/// A refused client may be in the middle of a long body: closing at once would reset the connection under the answer.
+inline constexpr std::chrono::milliseconds kLingerTime{2000};
 
 class HttpConnection {
  public:
@@ -18,19 +27,33 @@ class HttpConnection {
   ~HttpConnection();
 
   int fd() const { return fd_; }
-  /// Serves every request that has arrived. True: keep it and watch for the next one. False: close it; when a stream
-  /// began, the pump has the connection already.
-  bool serve(const HttpListener::Handle& handle, StreamPump& pump, const std::atomic<bool>& draining);
+  /// What to do with the connection next.
+  enum class Next {
+    request,  // keep it and watch for the next one
+    linger,   // the last answer is out: drop_input() until it says so, for kLingerTime at most, then close
+    close,    // when a stream began, the pump has the connection already
+  };
+  /// Serves every request that has arrived.
+  Next serve(const HttpListener::Handle& handle, StreamPump& pump, const std::atomic<bool>& draining);
+  /// Throws away what has come, without waiting; false when no more will come.
+  bool drop_input();
+  /// Ends the wait for a slow body, whose client gets no answer; any other answer may still go out. Thread: [any],
+  /// while the connection lives.
+  void cut_off();
 
  private:
-  struct Session;
-  HttpConnection(std::unique_ptr<Session> session, int fd, const ListenerOptions& options);
+  HttpConnection(std::unique_ptr<HttpSession> session, int fd, const ListenerOptions& options);
   bool serve_one(const HttpListener::Handle& handle, StreamPump& pump, const std::atomic<bool>& draining);
+  std::optional<HttpResponse> answer_to(const Poco::Net::HTTPServerRequestImpl& asked,
+                                        Poco::Net::HTTPServerResponseImpl& answer, const HttpListener::Handle& handle);
 
-  std::unique_ptr<Session> session_;
+  bool refuse_garbage();
+
+  std::unique_ptr<HttpSession> session_;
   int fd_;
   const ListenerOptions& options_;
-  bool unread_ = false;  // the client may still be sending a body that nobody wants
+  std::atomic<bool> cut_{false};
+  bool unread_ = false;  // the client may still be sending what nobody will read
 };
 
 }  // namespace flynn::http

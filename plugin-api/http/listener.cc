@@ -29,8 +29,13 @@ constexpr std::uint64_t kFirstConnection = 2;
 
 using Clock = std::chrono::steady_clock;
 
-struct Idle {
+struct Served {
   std::unique_ptr<HttpConnection> connection;
+  HttpConnection::Next next = HttpConnection::Next::request;  // never close
+};
+
+struct Watched {
+  Served what;
   Clock::time_point since;
 };
 
@@ -51,12 +56,12 @@ struct HttpListener::Impl {
 
   mutable std::mutex mutex;
   std::condition_variable work_came, one_closed;
-  std::deque<std::unique_ptr<HttpConnection>> work;       // has a request to be read
-  std::vector<std::unique_ptr<HttpConnection>> returned;  // served, to be watched again
-  std::set<int> served;                                   // their descriptors, while a worker has them
-  std::unordered_map<std::uint64_t, Idle> idle;           // [loop]
-  std::uint64_t next_token = kFirstConnection;            // [loop]
-  bool accepting = false;                                 // [loop]
+  std::deque<std::unique_ptr<HttpConnection>> work;    // has a request to be read
+  std::vector<Served> returned;                        // to be watched
+  std::set<HttpConnection*> served;                    // while a worker has them
+  std::unordered_map<std::uint64_t, Watched> watched;  // idle or lingering [loop]
+  std::uint64_t next_token = kFirstConnection;         // [loop]
+  bool accepting = false;                              // [loop]
 
   std::string open_epoll();
   void wake() {
@@ -68,7 +73,8 @@ struct HttpListener::Impl {
   void watch_listening();
   void accept_some();
   void take_returned();
-  void watch_idle(std::unique_ptr<HttpConnection> connection);
+  void watch(Served what);
+  void on_input(std::uint64_t token);
   void hand_over(std::unique_ptr<HttpConnection> connection);
   void drop_expired(Clock::time_point now);
   void forget(std::unique_ptr<HttpConnection> connection);
@@ -109,11 +115,8 @@ void HttpListener::Impl::run_io() {
       } else if (token == kWakeToken) {
         std::uint64_t ignored = 0;
         [[maybe_unused]] ssize_t got = ::read(wake_fd.get(), &ignored, sizeof ignored);
-      } else if (auto found = idle.find(token); found != idle.end()) {
-        auto connection = std::move(found->second.connection);
-        idle.erase(found);
-        ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, connection->fd(), nullptr);
-        hand_over(std::move(connection));
+      } else {
+        on_input(token);
       }
     }
     take_returned();
@@ -131,17 +134,30 @@ void HttpListener::Impl::accept_some() {
       forget(nullptr);
       continue;
     }
-    watch_idle(std::move(connection));
+    watch({std::move(connection)});
   }
 }
 
-void HttpListener::Impl::watch_idle(std::unique_ptr<HttpConnection> connection) {
+void HttpListener::Impl::watch(Served what) {
   std::uint64_t token = next_token++;
   epoll_event event{};
   event.events = EPOLLIN | EPOLLRDHUP;
   event.data.u64 = token;
-  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, connection->fd(), &event) != 0) return forget(std::move(connection));
-  idle.emplace(token, Idle{std::move(connection), Clock::now()});
+  const int fd = what.connection->fd();
+  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0) return forget(std::move(what.connection));
+  watched.emplace(token, Watched{std::move(what), Clock::now()});
+}
+
+void HttpListener::Impl::on_input(std::uint64_t token) {
+  auto found = watched.find(token);
+  if (found == watched.end()) return;
+  const bool lingers = found->second.what.next == HttpConnection::Next::linger;
+  if (lingers && found->second.what.connection->drop_input()) return;
+  auto connection = std::move(found->second.what.connection);
+  watched.erase(found);
+  if (lingers) return forget(std::move(connection));
+  ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, connection->fd(), nullptr);
+  hand_over(std::move(connection));
 }
 
 void HttpListener::Impl::hand_over(std::unique_ptr<HttpConnection> connection) {
@@ -151,22 +167,23 @@ void HttpListener::Impl::hand_over(std::unique_ptr<HttpConnection> connection) {
 }
 
 void HttpListener::Impl::take_returned() {
-  std::vector<std::unique_ptr<HttpConnection>> back;
+  std::vector<Served> back;
   {
     std::lock_guard lock(mutex);
     back.swap(returned);
   }
-  for (auto& connection : back) watch_idle(std::move(connection));
+  for (Served& each : back) watch(std::move(each));
 }
 
 void HttpListener::Impl::drop_expired(Clock::time_point now) {
-  for (auto it = idle.begin(); it != idle.end();) {
-    if (now - it->second.since < options.idle_timeout) {
+  for (auto it = watched.begin(); it != watched.end();) {
+    const bool lingers = it->second.what.next == HttpConnection::Next::linger;
+    if (now - it->second.since < (lingers ? kLingerTime : options.idle_timeout)) {
       ++it;
       continue;
     }
-    auto connection = std::move(it->second.connection);
-    it = idle.erase(it);
+    auto connection = std::move(it->second.what.connection);
+    it = watched.erase(it);
     forget(std::move(connection));
   }
 }
@@ -188,17 +205,17 @@ void HttpListener::Impl::run_worker() {
       if (stopping) return;
       connection = std::move(work.front());
       work.pop_front();
-      served.insert(connection->fd());
+      served.insert(connection.get());
     }
-    const bool keep = connection->serve(handle, pump, draining);
+    const auto next = connection->serve(handle, pump, draining);
     {
       std::lock_guard lock(mutex);
-      served.erase(connection->fd());
+      served.erase(connection.get());
     }
-    if (keep) {
+    if (next != HttpConnection::Next::close) {
       {
         std::lock_guard lock(mutex);
-        returned.push_back(std::move(connection));
+        returned.push_back({std::move(connection), next});
       }
       wake();
     } else {
@@ -259,8 +276,7 @@ void HttpListener::stop() {
     std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
     impl_->work_came.notify_all();
-    // Ends the wait for a slow body; an answer may still go out.
-    for (int fd : impl_->served) ::shutdown(fd, SHUT_RD);
+    for (HttpConnection* connection : impl_->served) connection->cut_off();
   }
   impl_->wake();
   impl_->io.join();
@@ -268,7 +284,7 @@ void HttpListener::stop() {
   impl_->workers.clear();
   impl_->work.clear();
   impl_->returned.clear();
-  impl_->idle.clear();
+  impl_->watched.clear();
   impl_->accepting = false;
   impl_->open = 0;
   impl_->listening.reset();

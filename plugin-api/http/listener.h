@@ -1,11 +1,13 @@
 /// The HTTP side: accepts from the lent socket, parses with Poco, answers through one function.
 ///
 /// One thread accepts and watches idle connections, `workers` threads serve requests, so that an idle client costs no
-/// thread. A response that carries a stream moves its connection to the StreamPump. Nothing of Poco's process-wide
-/// objects (default thread pool, error handler, SSL manager) is touched: the image must be able to go away.
+/// thread, and nor does a refused one whose input is dropped for a moment before the close. A response that carries a
+/// stream moves its connection to the StreamPump. Nothing of Poco's process-wide objects (default thread pool, error
+/// handler, SSL manager) is touched: the image must be able to go away.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,7 +28,11 @@ struct ListenerOptions {
   /// read; else it may set the request's sink. Thread: a worker's; may be empty.
   std::function<std::optional<HttpResponse>(HttpRequest&)> before_body;
   std::chrono::milliseconds idle_timeout{60'000};
-  std::chrono::milliseconds request_timeout{20'000};
+  std::chrono::milliseconds request_timeout{20'000};  // of a single receive or send
+  /// What a worker waits in all for a request's head and body. A body with a sink has a second more for each
+  /// `sink_rate_min` bytes that came.
+  std::chrono::milliseconds total_timeout{60'000};
+  std::int64_t sink_rate_min = 64 * 1024;  // bytes a second; 0: a sink gets no more time than memory
 };
 
 /// Thread: [control].

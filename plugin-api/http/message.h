@@ -14,7 +14,8 @@
 
 namespace flynn::http {
 
-/// Text that comes without a descriptor; StreamPump::wake() tells of it. Thread: take by the pump's.
+/// Text that comes without a descriptor; StreamPump::wake() tells of it. It is not asked while its client is far
+/// behind, so what it holds must have a limit. Thread: take by the pump's.
 class Feed {
  public:
   virtual ~Feed() = default;

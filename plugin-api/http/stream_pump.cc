@@ -47,7 +47,8 @@ struct StreamPump::Stream {
   UniqueFd client;
   std::string to_client, to_source;
   bool source_ended = false, client_ended = false, source_shut = false;
-  bool dead = false;  // the client is gone: end it now
+  bool feed_waits = false;  // the feed may hold something that its client was too far behind for
+  bool dead = false;        // the client is gone: end it now
   std::uint32_t client_mask = 0, source_mask = 0;
   std::chrono::steady_clock::time_point last_sent;
 
@@ -139,7 +140,7 @@ void StreamPump::run() {
       accept_new();
       for (auto& [id, stream] : streams_) {
         if (stream->start->feed == nullptr || stream->source_ended) continue;
-        if (!stream->start->feed->take(stream->to_client)) stream->source_ended = true;
+        take_feed(*stream);
         if (!stream->to_client.empty() || stream->source_ended) touched_.push_back(id);
       }
     }
@@ -190,6 +191,14 @@ void StreamPump::on_ready(std::uint64_t token, std::uint32_t events) {
     if ((events & EPOLLIN) != 0) read_client(stream);
   }
   touched_.push_back(stream.id);
+}
+
+/// A client that does not read must not empty its feed into our memory: the feed has a limit and knows what to do
+/// there.
+void StreamPump::take_feed(Stream& stream) {
+  if (stream.source_ended) return;
+  stream.feed_waits = stream.to_client.size() >= kBufferedMax;
+  if (!stream.feed_waits && !stream.start->feed->take(stream.to_client)) stream.source_ended = true;
 }
 
 void StreamPump::read_source(Stream& stream) {
@@ -278,6 +287,7 @@ void StreamPump::finish_round() {
     if (found == streams_.end()) continue;
     Stream& stream = *found->second;
     if (!stream.dead) write_client(stream);
+    if (!stream.dead && stream.feed_waits) take_feed(stream);  // nobody wakes us for what was left there
     if (!stream.dead) write_source(stream);
     if (!stream.ending()) {
       refresh(stream);

@@ -1,7 +1,7 @@
 /// Serves every long-lived response (events, logs that are followed, attached jobs) from one thread.
 ///
-/// 500 idle streams cost 500 descriptors and no thread. Backpressure is the kernel's: a source is not read while its
-/// client is kBufferedMax behind. Owns the descriptors of its streams.
+/// 500 idle streams cost 500 descriptors and no thread. Backpressure is the kernel's: a source is not read and a
+/// feed not asked while its client is kBufferedMax behind. Owns the descriptors of its streams.
 /// Thread: add, wake, count are [any]; the rest is [control].
 #pragma once
 
@@ -44,6 +44,7 @@ class StreamPump {
   void run();
   void accept_new();
   void on_ready(std::uint64_t token, std::uint32_t events);
+  void take_feed(Stream& stream);
   void read_source(Stream& stream);
   void read_client(Stream& stream);
   void write_client(Stream& stream);
