@@ -67,8 +67,8 @@ TEST_P(ContractOf, HasScenariosOfItsOwnMethods) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Interfaces, ContractOf,
-                         testing::Values("blobstore", "builder", "controller", "database", "discovery", "host", "images",
-                                         "logs", "router", "scheduler", "store"),
+                         testing::Values("blobstore", "builder", "controller", "database", "discovery", "host",
+                                         "images", "logs", "router", "scheduler", "store"),
                          [](const auto& interface) { return std::string(interface.param); });
 
 TEST(Contract, IsAskedForByNameAndMajor) {
