@@ -152,6 +152,12 @@ Status add_lock_wait(const Arguments& arguments, json::object& params) {
   return add_span(arguments, "lock-wait", "lock_wait_ms", params);
 }
 
+/// Where nothing answers, nobody knows what serves.
+Error with_record(Error error, const std::string& serves) {
+  if (error.code == ErrorCode::kHostUnreachable) return error;
+  return error.advise(serves + " 'flynn plugin history' has the record.");
+}
+
 Result<int> swap_plugin(Session& session, const Arguments& arguments) {
   const auto params = params_of(arguments);
   const bool planned = session.plan() || arguments.has("plan");
@@ -163,7 +169,7 @@ Result<int> swap_plugin(Session& session, const Arguments& arguments) {
   const std::string slot = arguments.at(0);
   if (auto begun = session.begin({{"swap " + slot}, "flynn plugin rollback " + slot, ""}); !begun) return begun.error();
   const auto answer = admin_request(admin_socket_path(), "plugin.swap", *params, progress_to(session));
-  if (!answer) return answer.error().advise("The old version serves on. 'flynn plugin history' has the record.");
+  if (!answer) return with_record(answer.error(), "The old version serves on.");
   if (session.json()) {
     session.show(*answer);
     return 0;
@@ -179,7 +185,7 @@ Result<int> roll_back_plugin(Session& session, const Arguments& arguments) {
   const Change change{{"return " + slot + " to the version before"}, "flynn plugin swap " + slot + " <file.so>", ""};
   if (auto begun = session.begin(change); !begun) return begun.error();
   const auto answer = admin_request(admin_socket_path(), "plugin.rollback", params, progress_to(session));
-  if (!answer) return answer.error().advise("The present version serves on. 'flynn plugin history' has the record.");
+  if (!answer) return with_record(answer.error(), "The present version serves on.");
   if (session.json()) return session.show(*answer), 0;
   print_swap(session.out(), as_object(*answer));
   return session.done("");
