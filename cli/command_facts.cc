@@ -57,6 +57,9 @@ constexpr CommandFacts kFacts[] = {
     {"pg psql", kReads, kStream},
     {"pg dump", kReads, kStream},
     {"pg restore", kDeletes, kChange},
+    {"redis redis-cli", kReads, kStream},
+    {"redis dump", kReads, kStream},
+    {"redis restore", kReads, kNothing},
     {"release", kReads, "[{id: text, created: text}]"},
     {"releases", kReads, "[{id: text, created: RFC 3339, by: text, changed: text, current: text}]"},
     {"diff", kReads, "{from: text, to: text, changes: [{change: + - or ~, what: text, before: text, after: text}]}"},
@@ -113,7 +116,6 @@ constexpr CommandFacts kFacts[] = {
     {"install", kReads, kNothing},
     {"mysql", kReads, kNothing},
     {"mongodb", kReads, kNothing},
-    {"redis", kReads, kNothing},
     {"completion", kReads, kLines},
     {"version", kReads, "{version: text}"},
 };

@@ -21,6 +21,7 @@ CommandList release_commands();
 CommandList deployment_commands();
 CommandList resource_commands();
 CommandList postgres_commands();
+CommandList redis_commands();
 CommandList key_commands();
 CommandList access_commands();
 CommandList remote_commands();

@@ -153,7 +153,7 @@ Status add_lock_wait(const Arguments& arguments, json::object& params) {
 }
 
 /// Where nothing answers, nobody knows what serves.
-Error with_record(Error error, const std::string& serves) {
+static Error with_record(Error error, const std::string& serves) {
   if (error.code == ErrorCode::kHostUnreachable) return error;
   return error.advise(serves + " 'flynn plugin history' has the record.");
 }

@@ -30,9 +30,8 @@ CommandList unsupported_commands() {
       row("login", "Not supported: clusters are added with their key", login),
       row("update", "Not supported: install the new version", update),
       row("install", "Not supported: scripts/up makes a node", update),
-      row("mysql", "Not supported: PostgreSQL is the only appliance", no_appliance),
-      row("mongodb", "Not supported: PostgreSQL is the only appliance", no_appliance),
-      row("redis", "Not supported: PostgreSQL is the only appliance", no_appliance),
+      row("mysql", "Not supported: there is no such appliance", no_appliance),
+      row("mongodb", "Not supported: there is no such appliance", no_appliance),
   };
 }
 

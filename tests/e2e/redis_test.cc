@@ -41,6 +41,12 @@ TEST_F(Redis, IsProvisionedBesidePostgresUsedAndTakenAway) {
 
   const auto postgres = node().flynn({"-a", "cached", "resource", "add", "postgres"}, {.timeout = 120s});
   EXPECT_TRUE(postgres.ok()) << "the other appliance still is the first provider: " << postgres.out;
+  const auto pong = node().flynn({"-a", "cached", "redis", "redis-cli", "--", "ping"});
+  EXPECT_EQ(pong.out, "PONG\n") << node().log();
+  const auto file = node().root() + "/redis.rdb";
+  const auto dumped = node().flynn({"-a", "cached", "redis", "dump", "-f", file});
+  EXPECT_TRUE(dumped.ok()) << dumped.out;
+  EXPECT_EQ(run({"head", "-c", "5", file}).out, "REDIS");
   const auto removed = node().flynn({"-a", "cached", "resource", "remove", "redis"}, {.timeout = 60s});
   ASSERT_TRUE(removed.ok()) << removed.out;
   EXPECT_TRUE(eventually(60s, [&] { return node().flynn({"apps"}).out.find(service) == std::string::npos; }));
