@@ -43,7 +43,7 @@ class AccessTest : public testing::Test {
     if (!key.empty()) request.authorization = "Basic " + base64(":" + key);
     request.body = body;
     HttpResponse answer = api_.handle(request);
-    if (answer.stream == nullptr) {
+    if (answer.stream == nullptr && checks_answers_) {
       EXPECT_EQ(checker_.problem({method, target, body, answer.status, answer.content_type, answer.body}), "")
           << method << ' ' << target << ": " << answer.body;
     }
@@ -76,6 +76,7 @@ class AccessTest : public testing::Test {
   Context context_;
   Api api_;
   OpenApiChecker checker_;
+  bool checks_answers_ = true;  // hundreds of long lists take minutes: once each is enough
 };
 
 }  // namespace flynn::controller

@@ -77,6 +77,9 @@ class BackupTest : public testing::Test {
     port_ = ntohs(address.sin_port);
     EXPECT_TRUE(controller_->prepare(std::move(listening)).ok());
     EXPECT_TRUE(controller_->activate().ok());
+    // Until bootstrap has written it, a cluster has no domain.
+    const auto deadline = Deadline::after(std::chrono::seconds(20));
+    while (ask("GET /ca-cert", "*/*").status != 200 && !deadline.passed()) ::poll(nullptr, 0, 5);
   }
   static std::string request(const std::string& line, const std::string& accept, const std::string& body = "") {
     return line + " HTTP/1.1\r\nHost: c\r\n" + kAuthorization + "Accept: " + accept +
