@@ -7,6 +7,7 @@
 
 #include "../database.h"
 #include "../documents.h"
+#include "../dump_target.h"
 #include "../one_off.h"
 #include "../session.h"
 #include "../terminal.h"
@@ -42,18 +43,10 @@ Result<int> psql(Session& session, const Arguments& arguments) {
 Result<int> dump(Session& session, const Arguments& arguments) {
   auto database = database_of(session);
   if (!database) return database.error();
-  UniqueFd file;
-  int fd = 1;
-  if (arguments.has("file")) {
-    const std::string path = arguments.value("file");
-    file.reset(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file) return failure("create " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
-    fd = file.get();
-  } else if (is_terminal(1)) {
-    return usage_error("a dump is not for a terminal", "Name a file with -f, or send the output somewhere.");
-  }
+  const auto target = dump_target(arguments);
+  if (!target) return target.error();
   session.shown();
-  return dump_database(*database, fd);
+  return dump_database(*database, target->fd());
 }
 
 Result<int> restore(Session& session, const Arguments& arguments) {

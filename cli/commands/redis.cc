@@ -1,15 +1,10 @@
-#include <fcntl.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include "../deploy.h"
 #include "../documents.h"
+#include "../dump_target.h"
 #include "../one_off.h"
 #include "../session.h"
 #include "../terminal.h"
 #include "families.h"
-#include "flynn/sdk/unique_fd.h"
 
 namespace flynn::cli {
 namespace {
@@ -63,20 +58,12 @@ Result<int> console(Session& session, const Arguments& arguments) {
 Result<int> dump(Session& session, const Arguments& arguments) {
   auto redis = redis_of(session);
   if (!redis) return redis.error();
-  UniqueFd file;
-  int fd = 1;
-  if (arguments.has("file")) {
-    const std::string path = arguments.value("file");
-    file.reset(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file) return failure("create " + path + ": " + std::strerror(errno)).as(ErrorCode::kFileUnreadable);
-    fd = file.get();
-  } else if (is_terminal(1)) {
-    return usage_error("a dump is not for a terminal", "Name a file with -f, or send the output somewhere.");
-  }
+  const auto target = dump_target(arguments);
+  if (!target) return target.error();
   for (const char* word : {"--rdb", "-"}) redis->command.emplace_back(word);
   redis->job["args"] = std::move(redis->command);
   session.shown();
-  return run_one_off(*redis->client, redis->app, redis->job, {.stdout_fd = fd});
+  return run_one_off(*redis->client, redis->app, redis->job, {.stdout_fd = target->fd()});
 }
 
 Result<int> restore(Session&, const Arguments&) {
