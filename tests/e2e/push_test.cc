@@ -117,6 +117,12 @@ TEST_F(Push, ResourceGivesADatabaseThatSurvivesItsJob) {
   ASSERT_TRUE(made.ok()) << made.out;
   ASSERT_TRUE(node().flynn({"-a", "postgres", "scale", "postgres=0"}).ok());
   ASSERT_TRUE(node().flynn({"-a", "postgres", "scale", "postgres=1"}).ok());
+  const auto file = node().root() + "/hello.dump";
+  const auto dumped = node().flynn({"-a", "hello", "pg", "dump", "-f", file});
+  ASSERT_TRUE(dumped.ok()) << dumped.out;
+  ASSERT_TRUE(node().flynn({"-a", "hello", "pg", "psql", "--", "-c", "update t set answer = 0"}).ok());
+  const auto restored = node().flynn({"-a", "hello", "pg", "restore", "-f", file});
+  ASSERT_TRUE(restored.ok()) << restored.out;
   const auto read = node().flynn({"-a", "hello", "pg", "psql", "--", "-tc", "select answer from t"});
   EXPECT_NE(read.out.find("42"), std::string::npos) << read.out;
 }
