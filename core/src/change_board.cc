@@ -96,7 +96,19 @@ void ChangeBoard::enter(const std::string& slot, const std::string& phase, std::
   found->second.phase = phase;
   found->second.phase_began = Clock::now();
   found->second.phase_limit = limit;
-  tell(found->second.document(), slot);
+  auto line = found->second.document();
+  if (found->second.hushed)
+    found->second.untold.push_back(std::move(line));
+  else
+    tell(line, slot);
+}
+
+void ChangeBoard::hush(const std::string& slot, bool quiet) {
+  const std::lock_guard lock(mutex_);
+  const auto found = running_.find(slot);
+  if (found == running_.end()) return;
+  found->second.hushed = quiet;
+  for (const auto& line : std::exchange(found->second.untold, {})) tell(line, slot);
 }
 
 void ChangeBoard::end(const std::string& slot, const std::string& outcome) {

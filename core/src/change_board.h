@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "flynn/sdk/json.h"
 #include "flynn/sdk/unique_fd.h"
@@ -27,6 +28,8 @@ struct RunningChange {
   std::string phase = "begin";
   Clock::time_point began = Clock::now(), phase_began = Clock::now();
   std::chrono::milliseconds phase_limit{0};  ///< 0: the phase has no deadline of its own
+  bool hushed = false;
+  std::vector<json::object> untold;
 
   /// {"slot", "change", "action", "who", "phase", "elapsed_ms", "phase_ms", "deadline_ms"}
   json::object document() const;
@@ -59,6 +62,8 @@ class ChangeBoard {
   Result<std::int64_t> begin(const std::string& slot, const std::string& action, const std::string& who,
                              std::chrono::milliseconds wait, const std::function<bool()>& wanted);
   void enter(const std::string& slot, const std::string& phase, std::chrono::milliseconds limit);
+  /// While hushed, watchers are not woken; then they get the lines of all that was entered.
+  void hush(const std::string& slot, bool quiet);
   void end(const std::string& slot, const std::string& outcome);
   std::optional<RunningChange> running(const std::string& slot) const;
   /// As lines; `slot` empty: of all.

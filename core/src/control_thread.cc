@@ -1,13 +1,24 @@
 #include "control_thread.h"
 
 #include <pthread.h>
+#include <sched.h>
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "crash_note.h"
 #include "thread_tag.h"
 
 namespace flynn::core {
+namespace {
+
+// Waking a thread that sleeps costs about as much as the lifecycle functions of an idle plugin.
+constexpr std::chrono::microseconds kLookOut{300};
+// A step that takes longer is told of.
+constexpr std::chrono::milliseconds kLong{20};
+
+}  // namespace
 
 ControlThread::ControlThread(const std::string& name, std::uint32_t tag)
     : state_(std::make_shared<State>()), thread_([state = state_, tag] {
@@ -31,22 +42,30 @@ ControlThread::~ControlThread() {
     thread_.join();
 }
 
-bool ControlThread::stuck() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->busy;
+bool ControlThread::stuck() const { return state_->busy; }
+
+void ControlThread::run_steps(State& state, std::unique_lock<std::mutex>& lock) {
+  const auto steps = std::exchange(state.steps, {});
+  for (const auto& step : steps) {
+    if (state.given_up) break;
+    state.step_began = Clock::now();
+    state.ms.push_back(0);
+    lock.unlock();
+    auto result = step.body();
+    lock.lock();
+    state.ms.back() = std::chrono::duration<double, std::milli>(Clock::now() - state.step_began).count();
+    state.result = std::move(result);
+    if (!state.result) break;
+  }
 }
 
 void ControlThread::serve(const std::shared_ptr<State>& state) {
   const CrashStack crash_stack;
   std::unique_lock lock(state->mutex);
   while (true) {
-    state->changed.wait(lock, [&] { return state->ending || (state->busy && state->task); });
-    if (!state->task) return;
-    const auto task = std::exchange(state->task, nullptr);
-    lock.unlock();
-    auto result = task();
-    lock.lock();
-    state->result = std::move(result);
+    state->changed.wait(lock, [&] { return state->ending || !state->steps.empty(); });
+    if (state->steps.empty()) return;
+    run_steps(*state, lock);
     state->busy = false;
     state->changed.notify_all();
   }
@@ -55,12 +74,45 @@ void ControlThread::serve(const std::shared_ptr<State>& state) {
 Result<void> ControlThread::run(std::function<Result<void>()> function, Deadline deadline) {
   std::unique_lock lock(state_->mutex);
   if (state_->busy) return Error{Code::unavailable, "an earlier lifecycle function has not returned yet"};
-  state_->task = std::move(function);
+  state_->steps.push_back({"", std::move(function), {}});
   state_->busy = true;
+  state_->given_up = false;
+  state_->ms.clear();
   state_->changed.notify_all();
   const bool done = state_->changed.wait_for(lock, deadline.left(), [&] { return !state_->busy; });
   if (!done) return Error{Code::deadline_exceeded, "it did not return in time"};
   return std::move(state_->result);
+}
+
+ControlOutcome ControlThread::run_row(std::vector<ControlStep> steps,
+                                      const std::function<void(std::size_t step)>& begun) {
+  std::vector<std::chrono::nanoseconds> limits;
+  for (const auto& step : steps) limits.push_back(step.limit);
+  std::unique_lock lock(state_->mutex);
+  if (state_->busy) return {{}, Error{Code::unavailable, "an earlier lifecycle function has not returned yet"}};
+  state_->steps = std::move(steps);
+  state_->ms.clear();
+  state_->busy = true;
+  state_->given_up = false;
+  const auto start = state_->step_began = Clock::now();
+  lock.unlock();
+  state_->changed.notify_all();
+  while (state_->busy && Clock::now() - start < kLookOut) ::sched_yield();
+  lock.lock();
+  std::size_t told = 0;
+  while (!state_->changed.wait_for(lock, kLong, [&] { return !state_->busy; })) {
+    const std::size_t step = state_->ms.empty() ? 0 : state_->ms.size() - 1;
+    if (Clock::now() - state_->step_began >= limits[step]) {
+      state_->given_up = true;
+      return {state_->ms, Error{Code::deadline_exceeded, "it did not return in time"}};
+    }
+    if (told > step) continue;
+    told = step + 1;
+    lock.unlock();
+    if (begun) begun(step);
+    lock.lock();
+  }
+  return {state_->ms, std::move(state_->result)};
 }
 
 }  // namespace flynn::core

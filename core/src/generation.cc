@@ -58,9 +58,9 @@ double ms_since(std::chrono::steady_clock::time_point start) {
 Generation::Generation(CoreServices& services, GenerationFacts facts)
     : services_(services), facts_(std::move(facts)), thread_tag_(next_thread_tag()) {}
 
-Result<void> Generation::run(const char* name, Phase phase, Deadline deadline) {
-  // Shared with the thread: a phase that hangs may write its error long after we have gone on.
-  auto body = [phase = std::move(phase), mark = crash_mark_.index()]() -> Result<void> {
+// Shared with the thread: a phase that hangs may write its error long after we have gone on.
+std::function<Result<void>()> Generation::marked(Phase phase) const {
+  return [phase = std::move(phase), mark = crash_mark_.index()]() -> Result<void> {
     const RunningCode scope(mark);
     flynn_error error{};
     error.struct_size = sizeof error;
@@ -71,9 +71,25 @@ Result<void> Generation::run(const char* name, Phase phase, Deadline deadline) {
     if (words.empty()) words = std::string(code_name(code_from_status(status)));
     return Error{code_from_status(status), words};
   };
-  auto result = control_->run(std::move(body), deadline);
-  if (!result) return result.error().context(facts_.slot + " " + facts_.manifest.version + ": " + name);
+}
+
+Error Generation::in_words_of_mine(const Error& error, const char* name) const {
+  return error.context(facts_.slot + " " + facts_.manifest.version + ": " + name);
+}
+
+Result<void> Generation::run(const char* name, Phase phase, Deadline deadline) {
+  auto result = control_->run(marked(std::move(phase)), deadline);
+  if (!result) return in_words_of_mine(result.error(), name);
   return result;
+}
+
+ControlOutcome Generation::run_row(std::vector<ControlStep> steps, const std::function<void(std::size_t step)>& begun) {
+  std::vector<const char*> names;
+  for (const auto& step : steps) names.push_back(step.name);
+  auto outcome = control_->run_row(std::move(steps), begun);
+  if (!outcome.result)
+    outcome.result = in_words_of_mine(outcome.result.error(), names[std::max<std::size_t>(outcome.ms.size(), 1) - 1]);
+  return outcome;
 }
 
 Result<std::unique_ptr<Generation>> Generation::create(CoreServices& services, GenerationFacts facts, StagedFile file,
@@ -187,25 +203,27 @@ Result<void> Generation::configure(const std::string& config_json, Deadline dead
       deadline);
 }
 
-Result<void> Generation::import_state(Reply& state, Deadline deadline) {
-  if (!FLYNN_HAS(table_, import_state)) return {};
-  return receive("import the old one's state", table_->import_state, state, deadline);
+ControlStep Generation::import_step(std::shared_ptr<Reply> state, std::chrono::nanoseconds limit) const {
+  const auto name = "import";
+  if (!FLYNN_HAS(table_, import_state)) return {name, [] { return Result<void>{}; }, limit};
+  return {name, marked(given_to(table_->import_state, std::move(state))), limit};
+}
+
+Generation::Phase Generation::given_to(Receiver receiver, std::shared_ptr<Reply> held) const {
+  return [self = self_, receiver, held = std::move(held)](flynn_error* error) {
+    const std::string body = json::serialize(held->body);
+    std::vector<int> fds;
+    for (const auto& fd : held->fds) fds.push_back(fd.get());
+    return receiver(self, flynn_bytes{body.data(), body.size()}, fds.data(), static_cast<std::uint32_t>(fds.size()),
+                    error);
+  };
 }
 
 Result<void> Generation::receive(const char* name, Receiver receiver, Reply& given, Deadline deadline) {
   // Shared with the thread: a plugin that hangs here must never see a descriptor's number that is somebody else's by
   // then.
   auto held = std::make_shared<Reply>(std::move(given));
-  auto received = run(
-      name,
-      [self = self_, receiver, held](flynn_error* error) {
-        const std::string body = json::serialize(held->body);
-        std::vector<int> fds;
-        for (const auto& fd : held->fds) fds.push_back(fd.get());
-        return receiver(self, flynn_bytes{body.data(), body.size()}, fds.data(), static_cast<std::uint32_t>(fds.size()),
-                        error);
-      },
-      deadline);
+  auto received = run(name, given_to(receiver, held), deadline);
   if (!control_->stuck()) given = std::move(*held);
   return received;
 }
@@ -229,48 +247,40 @@ Result<void> Generation::take_over(Reply& connections, Deadline deadline) {
   return receive("take over connections", table_->take_over, connections, deadline);
 }
 
-Result<Reply> Generation::export_state(Deadline deadline) {
-  if (!FLYNN_HAS(table_, export_state)) return Reply{};
-  auto sink = std::make_shared<ReplySink>();
-  auto exported = run(
-      "export its state",
-      [self = self_, table = table_, sink](flynn_error* error) {
-        return table->export_state(self, sink->table(), error);
-      },
-      deadline);
-  if (!exported) return exported.error();
-  return sink->take(FLYNN_OK);
+ControlStep Generation::export_step(std::shared_ptr<ReplySink> sink, std::chrono::nanoseconds limit) const {
+  const auto name = "export";
+  if (!FLYNN_HAS(table_, export_state)) return {name, [] { return Result<void>{}; }, limit};
+  return {name, marked([self = self_, table = table_, sink = std::move(sink)](flynn_error* error) {
+            return table->export_state(self, sink->table(), error);
+          }),
+          limit};
 }
 
-Result<void> Generation::start(Deadline deadline) {
-  if (!FLYNN_HAS(table_, start)) return {};
-  return run(
-      "start", [self = self_, table = table_](flynn_error* error) { return table->start(self, error); }, deadline);
+ControlStep Generation::step(Simple function, std::chrono::nanoseconds limit) const {
+  const auto of = [&](const char* name, auto member) -> ControlStep {
+    if (member == nullptr) return {name, [] { return Result<void>{}; }, limit};
+    return {name, marked([self = self_, member](flynn_error* error) { return member(self, error); }), limit};
+  };
+  switch (function) {
+    case Simple::start:
+      return of("start", FLYNN_HAS(table_, start) ? table_->start : nullptr);
+    case Simple::health:
+      return of("health", FLYNN_HAS(table_, health) ? table_->health : nullptr);
+    case Simple::activate:
+      return of("activate", FLYNN_HAS(table_, activate) ? table_->activate : nullptr);
+    case Simple::quiesce:
+      return of("quiesce", FLYNN_HAS(table_, quiesce) ? table_->quiesce : nullptr);
+    case Simple::resume:
+      break;
+  }
+  return of("resume", FLYNN_HAS(table_, resume) ? table_->resume : nullptr);
 }
 
-Result<void> Generation::health(Deadline deadline) {
-  if (!FLYNN_HAS(table_, health)) return {};
-  return run(
-      "health", [self = self_, table = table_](flynn_error* error) { return table->health(self, error); }, deadline);
-}
-
-Result<void> Generation::activate(Deadline deadline) {
-  if (!FLYNN_HAS(table_, activate)) return {};
-  return run(
-      "activate", [self = self_, table = table_](flynn_error* error) { return table->activate(self, error); },
-      deadline);
-}
-
-Result<void> Generation::quiesce(Deadline deadline) {
-  if (!FLYNN_HAS(table_, quiesce)) return {};
-  return run(
-      "quiesce", [self = self_, table = table_](flynn_error* error) { return table->quiesce(self, error); }, deadline);
-}
-
-Result<void> Generation::resume(Deadline deadline) {
-  if (!FLYNN_HAS(table_, resume)) return {};
-  return run(
-      "resume", [self = self_, table = table_](flynn_error* error) { return table->resume(self, error); }, deadline);
+Result<void> Generation::run(Simple function, Deadline deadline) {
+  auto step = this->step(function, {});
+  auto result = control_->run(std::move(step.body), deadline);
+  if (!result) return in_words_of_mine(result.error(), step.name);
+  return result;
 }
 
 Result<void> Generation::drain(Deadline deadline) {

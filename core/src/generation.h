@@ -23,6 +23,7 @@ namespace flynn::core {
 class CageYard;
 class Door;
 class Listeners;
+class ReplySink;
 
 /// What every instance may use of the core; the node owns it all.
 struct CoreServices {
@@ -58,14 +59,18 @@ class Generation : public Guarded {
   Generation& operator=(const Generation&) = delete;
 
   Result<void> configure(const std::string& config_json, Deadline deadline);
-  Result<void> import_state(Reply& state, Deadline deadline);
-  Result<Reply> export_state(Deadline deadline);
-  Result<void> start(Deadline deadline);
-  Result<void> health(Deadline deadline);
-  Result<void> activate(Deadline deadline);
-  Result<void> quiesce(Deadline deadline);
-  Result<void> resume(Deadline deadline);
+  Result<void> start(Deadline deadline) { return run(Simple::start, deadline); }
+  Result<void> health(Deadline deadline) { return run(Simple::health, deadline); }
+  Result<void> activate(Deadline deadline) { return run(Simple::activate, deadline); }
+  Result<void> quiesce(Deadline deadline) { return run(Simple::quiesce, deadline); }
+  Result<void> resume(Deadline deadline) { return run(Simple::resume, deadline); }
   Result<void> drain(Deadline deadline);
+  /// The same functions in a row, while callers wait at the door: see ControlThread::run_row.
+  enum class Simple { start, health, activate, quiesce, resume };
+  ControlStep step(Simple function, std::chrono::nanoseconds limit) const;
+  ControlStep import_step(std::shared_ptr<Reply> state, std::chrono::nanoseconds limit) const;
+  ControlStep export_step(std::shared_ptr<ReplySink> state, std::chrono::nanoseconds limit) const;
+  ControlOutcome run_row(std::vector<ControlStep> steps, const std::function<void(std::size_t step)>& begun);
   /// Connections that move to another generation of the slot; nothing when it can't. See flynn_instance_vt.
   bool hands_over() const;
   Result<Reply> hand_over(unsigned share_permille, Deadline deadline);
@@ -103,7 +108,11 @@ class Generation : public Guarded {
   struct HostTable;  // the flynn_host that the instance sees
   Generation(CoreServices& services, GenerationFacts facts);
   using Phase = std::function<flynn_status(flynn_error*)>;
+  std::function<Result<void>()> marked(Phase phase) const;
+  Error in_words_of_mine(const Error& error, const char* name) const;
+  Result<void> run(Simple function, Deadline deadline);
   using Receiver = flynn_status (*)(void*, flynn_bytes, const int*, std::uint32_t, flynn_error*);
+  Phase given_to(Receiver receiver, std::shared_ptr<Reply> held) const;
   Result<void> receive(const char* name, Receiver receiver, Reply& given, Deadline deadline);
   Result<void> run(const char* name, Phase phase, Deadline deadline);
   Result<void> enter_process(Deadline deadline);

@@ -2,6 +2,7 @@
 
 #include <linux/membarrier.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@ namespace flynn::core {
 std::atomic<bool> hazards_use_membarrier{false};
 
 namespace {
+
+constexpr std::chrono::microseconds kSoon{300};
 
 // Records are never freed: a thread that ends leaves its own for the next one.
 std::atomic<HazardRecord*> all_records{nullptr};
@@ -67,10 +70,15 @@ std::vector<std::string> wait_until_unguarded(const Guarded& object, Deadline de
     membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
   else
     std::atomic_thread_fence(std::memory_order_seq_cst);
+  // Most calls are out again in less time than a sleep takes, and others may wait at the door meanwhile.
+  const auto soon = Deadline::after(kSoon);
   while (true) {
     auto names = holders(object);
     if (names.empty() || deadline.passed()) return names;
-    ::poll(nullptr, 0, 1);
+    if (soon.passed())
+      ::poll(nullptr, 0, 1);
+    else
+      ::sched_yield();
   }
 }
 

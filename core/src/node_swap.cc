@@ -16,6 +16,33 @@ RecordedVersion recorded(const Generation& generation) {
   return {generation.file().path.string(), generation.facts().manifest.version, generation.file().digest};
 }
 
+// Tells the operator who asked of the phases; while hushed, later.
+class Teller {
+ public:
+  Teller(SlotChange& change, const SwapProgress& progress) : change_(change), progress_(progress) {}
+  void enter(const std::string& phase, std::chrono::milliseconds limit) {
+    change_.enter(phase, limit);
+    untold_.emplace_back(phase, change_.elapsed_ms());
+    if (!hushed_) tell();
+  }
+  void hush(bool quiet) {
+    hushed_ = quiet;
+    change_.hush(quiet);
+    if (!quiet) tell();
+  }
+
+ private:
+  void tell() {
+    for (const auto& [phase, elapsed_ms] : std::exchange(untold_, {}))
+      if (progress_) progress_(phase, elapsed_ms);
+  }
+
+  SlotChange& change_;
+  const SwapProgress& progress_;
+  std::vector<std::pair<std::string, double>> untold_;
+  bool hushed_ = false;
+};
+
 // While it lives, what runs in a slot is not yet what is in force.
 class Unsettled {
  public:
@@ -81,10 +108,10 @@ Result<std::unique_ptr<SlotChange>> Node::begin_change(SlotPlan& entry, const st
 Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
                                   const std::string& why, SlotChange& change, const SwapProgress& progress) {
   std::function<void()> in_force;  // once probation has passed: what is left is the end of the old one
+  Teller teller(change, progress);
   const auto enter = [&](const std::string& phase, std::chrono::milliseconds limit) {
-    change.enter(phase, limit);
+    teller.enter(phase, limit);
     if (phase == "drain" && in_force) in_force();
-    if (progress) progress(phase, change.elapsed_ms());
   };
   options = filled_in(std::move(options));
   enter("verify", std::chrono::milliseconds(0));
@@ -123,7 +150,8 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   const Unsettled unsettled([&](bool settled) { set_settled(entry, settled); });
   Generation* fresh = next->get();
   Swap swap(*entry.slot, config_.core, options, log_,
-            {enter, [&, fresh] { return record_pending(entry, *fresh); }, [this] { return stopping_.load(); }});
+            {enter, [&](bool quiet) { teller.hush(quiet); }, [&, fresh] { return record_pending(entry, *fresh); },
+             [this] { return stopping_.load(); }});
   const auto swapped = swap.run(std::move(*next));
   outcome.report = std::move(swap.report());
   note_report(change.note(), outcome.report);

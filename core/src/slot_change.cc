@@ -23,6 +23,8 @@ void SlotChange::enter(const std::string& phase, std::chrono::milliseconds limit
   board_.enter(slot_.name(), phase, limit);
 }
 
+void SlotChange::hush(bool quiet) { board_.hush(slot_.name(), quiet); }
+
 double SlotChange::elapsed_ms() const {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began_).count();
 }

@@ -23,6 +23,8 @@ class SlotChange {
   SlotChange& operator=(const SlotChange&) = delete;
 
   void enter(const std::string& phase, std::chrono::milliseconds limit);
+  /// See SwapHooks and ChangeBoard.
+  void hush(bool quiet);
   /// What watchers are told when it ends.
   void set_outcome(std::string outcome) { outcome_ = std::move(outcome); }
   double elapsed_ms() const;

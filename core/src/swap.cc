@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "forever.h"
+#include "reply_sink.h"
 
 namespace flynn::core {
 namespace {
@@ -22,7 +23,8 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 constexpr int kHealthPollMinMs = 1, kHealthPollMaxMs = 20;
-constexpr auto kCanarySlice = std::chrono::milliseconds(20), kPauseSlice = std::chrono::milliseconds(100);
+constexpr auto kCanarySlice = std::chrono::milliseconds(20), kPauseSlice = std::chrono::milliseconds(100),
+               kStepEnds = std::chrono::milliseconds(500);
 
 }  // namespace
 
@@ -51,6 +53,10 @@ Result<void> Swap::warm(Generation& next) {
   const auto limit = patience_.lifecycle;
   if (auto started = phase("start", limit, [&] { return next.start(after(limit)); }); !started) return started;
   started_ = true;
+  return healthy(next);
+}
+
+Result<void> Swap::healthy(Generation& next) {
   return phase("health", patience_.healthy, [&]() -> Result<void> {
     const auto deadline = after(patience_.healthy);
     auto healthy = next.health(deadline);
@@ -67,30 +73,58 @@ Result<void> Swap::warm(Generation& next) {
   });
 }
 
+// The thread that swaps does nothing between the steps: each change of threads would cost the callers as much as a
+// step.
+Result<void> Swap::row(Generation& generation, std::vector<ControlStep> steps) {
+  const auto count = steps.size();
+  std::vector<ControlStep> limits;
+  for (const auto& step : steps) limits.push_back({step.name, {}, step.limit});
+  const auto enter = [&](std::size_t step) {
+    if (hooks_.enter) hooks_.enter(limits[step].name, std::chrono::duration_cast<Milliseconds>(limits[step].limit));
+  };
+  std::size_t entered = 0;
+  auto outcome = generation.run_row(std::move(steps), [&](std::size_t step) {
+    hush(false);  // to tell of it costs less than it takes
+    while (entered <= step) enter(entered++);
+  });
+  while (entered < std::min(std::max<std::size_t>(outcome.ms.size(), 1), count)) enter(entered++);
+  for (std::size_t step = 0; step < outcome.ms.size(); ++step)
+    report_.phases.push_back({limits[step].name, outcome.ms[step]});
+  return std::move(outcome.result);
+}
+
 Result<void> Swap::exclusive_until_warm(Generation& old, Generation& next) {
+  using Simple = Generation::Simple;
+  hush(true);
   parked_ = Clock::now();
   slot_.park();
   slot_.hide_current();
-  const auto patience = patience_.quiesce;
-  if (auto quiet = phase("quiesce", patience, [&] { return old.quiesce(after(patience)); }); !quiet) return quiet;
-  auto left = phase("wait for calls", patience, [&]() -> Result<void> {
-    const auto inside = wait_until_unguarded(old, after(patience));
+  const auto sink = std::make_shared<ReplySink>();
+  const auto patience = patience_.quiesce, limit = patience_.lifecycle;
+  const auto nobody_inside = [&old, patience]() -> Result<void> {
+    const auto inside = wait_until_unguarded(old, Deadline::after(patience));
     if (inside.empty()) return {};
     return Error{Code::deadline_exceeded, "calls are still inside the old version: " + joined(inside)};
-  });
-  if (!left) return left;
-  const auto limit = patience_.lifecycle;
-  Reply state;
-  auto exported = phase("export", limit, [&]() -> Result<void> {
-    auto given = old.export_state(after(limit));
-    if (!given) return given.error();
-    state = std::move(*given);
-    return {};
-  });
-  if (!exported) return exported;
-  if (auto imported = phase("import", limit, [&] { return next.import_state(state, after(limit)); }); !imported)
-    return imported;
-  return warm(next);
+  };
+  // It ends by its own deadline, so `old` outlives it.
+  const ControlStep wait{"wait for calls", nobody_inside, patience + kStepEnds};
+  if (auto left = row(old, {old.step(Simple::quiesce, patience), wait, old.export_step(sink, limit)}); !left)
+    return left;
+  auto given = sink->take(FLYNN_OK);
+  if (!given) return given.error();
+  const auto state = std::make_shared<Reply>(std::move(*given));
+  const auto before = report_.phases.size();
+  auto warm = row(next, {next.import_step(state, limit), next.step(Simple::start, limit),
+                         next.step(Simple::health, patience_.healthy)});
+  const auto begun = report_.phases.size() - before;
+  started_ = begun > 2;
+  if (started_ && !warm && warm.error().code != Code::deadline_exceeded) return healthy(next);
+  return warm;
+}
+
+// Calls wait: who watches is told when they go on.
+void Swap::hush(bool quiet) {
+  if (hooks_.hush) hooks_.hush(quiet);
 }
 
 Result<void> Swap::record() { return hooks_.before_work ? hooks_.before_work() : Result<void>{}; }
@@ -160,9 +194,10 @@ Result<void> Swap::canary(Generation& old, Generation& next) {
 
 Result<void> Swap::flip(Generation& old, Generation& next) {
   const auto limit = patience_.lifecycle;
-  auto active = phase("activate", limit, [&] { return next.activate(after(limit)); });
+  auto active = row(next, {next.step(Generation::Simple::activate, limit)});
   if (exclusive_) report_.pause_ms = ms_since(parked_);
   slot_.unpark();
+  hush(false);
   if (exclusive_) gate_->begin(next);  // nobody waits for its figures
   if (!active || exclusive_) return active;
   // In overlap the old one still accepts: nothing is refused while the new one begins.
@@ -225,6 +260,7 @@ void Swap::undo(std::unique_ptr<Generation> next) {
     slot_.restore_current();
     warn_of("resume_failed", slot_.current()->resume(after(patience_.lifecycle)));
     slot_.unpark();
+    hush(false);
   }
   (void)phase("unload the new one", patience_.stop, [&]() -> Result<void> {
     dispose(std::move(next));

@@ -47,6 +47,8 @@ using SwapProgress = std::function<void(const std::string& phase, double elapsed
 struct SwapHooks {
   /// At the beginning of each phase; `limit` is its deadline, zero when it has none of its own.
   std::function<void(const std::string& phase, std::chrono::milliseconds limit)> enter;
+  /// True: callers wait, so whoever watches is told of the phases later, at the latest with false.
+  std::function<void(bool quiet)> hush;
   /// Before the new one is given any work: the durable record. An error stops the swap.
   std::function<Result<void>()> before_work;
   /// True when the node ends: the old one is back in force, for the next boot.
@@ -67,10 +69,13 @@ class Swap {
  private:
   using Milliseconds = std::chrono::milliseconds;
   Result<void> phase(const char* name, Milliseconds limit, const std::function<Result<void>()>& body);
+  Result<void> row(Generation& generation, std::vector<ControlStep> steps);
+  void hush(bool quiet);
   Result<void> record();
   Result<void> until_work(Generation& old, Generation& next);
   Result<void> exclusive_until_warm(Generation& old, Generation& next);
   Result<void> warm(Generation& next);
+  Result<void> healthy(Generation& next);
   Result<void> canary(Generation& old, Generation& next);
   Result<void> flip(Generation& old, Generation& next);
   Result<void> probation(ConnectionPump& pump);

@@ -148,6 +148,28 @@ TEST_F(WatchTest, TellsEveryWatcherEveryPhaseAndTheOutcome) {
   }
 }
 
+TEST(ChangeBoard, WakesNobodyWhileHushedAndThenTellsAll) {
+  ChangeBoard board;
+  ASSERT_TRUE(board.begin("cage", "swap", "somebody", 0ms, {}).ok());
+  auto watcher = board.watch("");
+  ASSERT_TRUE(watcher.ok());
+  (void)(*watcher)->take();
+  board.hush("cage", true);
+
+  board.enter("cage", "quiesce", 10ms);
+  board.enter("cage", "start", 20ms);
+
+  pollfd lines{(*watcher)->fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&lines, 1, 0), 0);
+  EXPECT_EQ(string_or(board.running_lines("cage").front(), "phase"), "start");
+  board.hush("cage", false);
+  const auto told = (*watcher)->take();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(string_or(told[0], "phase"), "quiesce");
+  EXPECT_EQ(string_or(told[1], "phase"), "start");
+  board.end("cage", "committed");
+}
+
 TEST_F(WatchTest, ForgetsAWatcherThatLeaves) {
   {
     auto gone = ask(R"({"method":"plugin.watch"})");

@@ -1,0 +1,111 @@
+#include "control_thread.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+
+namespace flynn::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+ControlStep noting(std::vector<std::string>& notes, const char* name, Result<void> result = {}) {
+  return {name,
+          [&notes, name, result] {
+            notes.emplace_back(name);
+            return result;
+          },
+          1s};
+}
+
+// Held by a step until the test lets it go.
+class Latch {
+ public:
+  void wait() {
+    std::unique_lock lock(mutex_);
+    opened_.wait(lock, [this] { return open_; });
+  }
+  void open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    opened_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable opened_;
+  bool open_ = false;
+};
+
+TEST(ControlThread, RunsARowInOrderAndTellsTheTimeOfEach) {
+  std::vector<std::string> notes;
+  ControlThread thread("row", 0);
+
+  const auto outcome = thread.run_row({noting(notes, "one"), noting(notes, "two"), noting(notes, "three")}, {});
+
+  EXPECT_TRUE(outcome.result.ok());
+  EXPECT_EQ(notes, (std::vector<std::string>{"one", "two", "three"}));
+  EXPECT_EQ(outcome.ms.size(), 3u);
+}
+
+TEST(ControlThread, BeginsNoStepAfterOneThatFails) {
+  std::vector<std::string> notes;
+  ControlThread thread("row", 0);
+
+  const auto outcome = thread.run_row(
+      {noting(notes, "one"), noting(notes, "two", Error{Code::conflict, "no"}), noting(notes, "three")}, {});
+
+  ASSERT_FALSE(outcome.result.ok());
+  EXPECT_EQ(outcome.result.error().message, "no");
+  EXPECT_EQ(notes, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(outcome.ms.size(), 2u);
+  EXPECT_TRUE(thread.run_row({noting(notes, "again")}, {}).result.ok());
+}
+
+TEST(ControlThread, GivesUpAtAStepsOwnLimitAndNeverBeginsTheNext) {
+  std::vector<std::string> notes;
+  const auto latch = std::make_shared<Latch>();
+  ControlThread thread("row", 0);
+  const ControlStep hangs{"hangs",
+                          [latch]() -> Result<void> {
+                            latch->wait();
+                            return {};
+                          },
+                          30ms};
+
+  const auto outcome = thread.run_row({noting(notes, "one"), hangs, noting(notes, "three")}, {});
+
+  ASSERT_FALSE(outcome.result.ok());
+  EXPECT_EQ(outcome.result.error().code, Code::deadline_exceeded);
+  EXPECT_EQ(outcome.ms.size(), 2u);
+  EXPECT_TRUE(thread.stuck());
+  EXPECT_EQ(thread.run([]() -> Result<void> { return {}; }, Deadline::after(1s)).error().code, Code::unavailable);
+  latch->open();
+  while (thread.stuck()) std::this_thread::yield();
+  EXPECT_EQ(notes, (std::vector<std::string>{"one"}));
+}
+
+TEST(ControlThread, TellsOfAStepThatTakesLongWhileItRuns) {
+  std::vector<std::string> notes;
+  const auto latch = std::make_shared<Latch>();
+  ControlThread thread("row", 0);
+  const ControlStep slow{"slow",
+                         [latch]() -> Result<void> {
+                           latch->wait();
+                           return {};
+                         },
+                         10s};
+  std::vector<std::size_t> told;
+
+  const auto outcome = thread.run_row({noting(notes, "one"), slow}, [&](std::size_t step) {
+    told.push_back(step);
+    latch->open();
+  });
+
+  EXPECT_TRUE(outcome.result.ok());
+  EXPECT_EQ(told, (std::vector<std::size_t>{1}));
+}
+
+}  // namespace
+}  // namespace flynn::core
