@@ -129,7 +129,7 @@ int run_check(const std::vector<std::string>& arguments) {
   auto options = parse(arguments);
   if (!options) return std::fprintf(stderr, "flynn-plugin: %s\n%s", options.error().message.c_str(), kUsage), 64;
   if (::access(options->trial.plugin.c_str(), R_OK) != 0)
-    return std::fprintf(stderr, "flynn-plugin: %s\n",
+    return std::fprintf(stderr, "flynn-plugin: %s (FILE is the .so that was built: build/NAME.so)\n",
                         errno_error(errno, "open " + options->trial.plugin.string()).message.c_str()),
            1;
   const auto checks = checks_for(options->trial);

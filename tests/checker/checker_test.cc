@@ -213,6 +213,7 @@ TEST(Checker, SaysWhatItDoesNotUnderstand) {
   const auto gone = e2e::run({FLYNN_PLUGIN, "check", "/no/such/file.so"});
   EXPECT_EQ(gone.exit_code, 1);
   EXPECT_NE(gone.out.find("No such file"), std::string::npos) << gone.out;
+  EXPECT_NE(gone.out.find("build/NAME.so"), std::string::npos) << gone.out;
 }
 
 }  // namespace
