@@ -11,6 +11,7 @@
 
 #include "check_process.h"
 #include "checks.h"
+#include "help.h"
 
 namespace flynn::authoring {
 namespace {
@@ -19,8 +20,8 @@ constexpr const char* kUsage =
     "usage: flynn-plugin check FILE.so [--with PROVIDER.so[=FILE.json]]… [--config FILE.json] [--seed N] [--only "
     "NAME]\n"
     "                          [--only-failed] [--json]\n"
-    "--with gives what the plugin requires (a store, say), with its configuration. Each check runs in a process of its "
-    "own.\n";
+    "--with gives what the plugin requires (a store, say), with its configuration; --only runs one check, those of a\n"
+    "\"plugin\" or those of the \"contract\". Each check runs in a process of its own.\n";
 
 struct Options {
   Trial trial;
@@ -95,17 +96,23 @@ Verdict run_in_process(const Options& options, const Check& check) {
   words.insert(words.end(), options.words.begin(), options.words.end());
   words.push_back("--seed");
   words.push_back(std::to_string(options.trial.seed));
-  auto verdict = run_check_process(words);
+  auto verdict = run_check_process(words, check.limit);
   if (check.by_chance && verdict.outcome == Verdict::Outcome::fail)
     verdict.words += " (--seed " + std::to_string(options.trial.seed) + " repeats it)";
   return verdict;
 }
 
-// Empty when `name` is one of the checks, else those that there are.
-std::string unknown_check(const std::vector<Check>& checks, const std::string& name) {
+bool is_chosen(const Check& check, const std::string& only) {
+  if (only == "plugin") return !check.of_contract;
+  if (only == "contract") return check.of_contract || check.name == "manifest";
+  return only.empty() || check.name == only;
+}
+
+// Empty when one of the checks is chosen, else those that there are.
+std::string unknown_check(const std::vector<Check>& checks, const std::string& only) {
   std::string names;
   for (const auto& check : checks) {
-    if (check.name == name) return {};
+    if (is_chosen(check, only)) return {};
     names += "\n  " + check.name;
   }
   return names;
@@ -118,43 +125,56 @@ const char* shown(Verdict::Outcome outcome) {
 }  // namespace
 
 int run_check(const std::vector<std::string>& arguments) {
+  if (asks_for_help(arguments)) return std::fputs(kUsage, stdout), 0;
   auto options = parse(arguments);
   if (!options) return std::fprintf(stderr, "flynn-plugin: %s\n%s", options.error().message.c_str(), kUsage), 64;
   if (::access(options->trial.plugin.c_str(), R_OK) != 0)
-    return std::fprintf(stderr, "flynn-plugin: %s\n",
+    return std::fprintf(stderr, "flynn-plugin: %s (FILE is the .so that was built: build/NAME.so)\n",
                         errno_error(errno, "open " + options->trial.plugin.string()).message.c_str()),
            1;
   const auto checks = checks_for(options->trial);
-  if (!options->only.empty())
-    if (const auto names = unknown_check(checks, options->only); !names.empty())
-      return std::fprintf(stderr, "flynn-plugin: there is no check \"%s\" for this plugin; there are:%s\n",
-                          options->only.c_str(), names.c_str()),
-             64;
+  if (const auto names = unknown_check(checks, options->only); !names.empty())
+    return std::fprintf(stderr, "flynn-plugin: there is no check \"%s\" for this plugin; there are:%s\n",
+                        options->only.c_str(), names.c_str()),
+           64;
   json::array report;
   int failed = 0, passed = 0, left_out = 0;
+  std::string first_failed, closed_gate;
   for (const auto& check : checks) {
-    if (!options->only.empty() && check.name != options->only) continue;
-    const auto verdict = run_in_process(*options, check);
+    if (!is_chosen(check, options->only)) continue;
+    const auto verdict = closed_gate.empty() ? run_in_process(*options, check)
+                                             : skip("not judged, since the check \"" + closed_gate + "\" failed");
     failed += verdict.outcome == Verdict::Outcome::fail ? 1 : 0;
     passed += verdict.outcome == Verdict::Outcome::pass ? 1 : 0;
     left_out += verdict.outcome == Verdict::Outcome::skip ? 1 : 0;
+    if (verdict.outcome == Verdict::Outcome::fail) {
+      if (first_failed.empty()) first_failed = check.name;
+      if (check.is_gate) closed_gate = check.name;
+    }
+    if (options->only_failed && verdict.outcome != Verdict::Outcome::fail) continue;
     report.push_back(json::object{{"check", check.name},
                                   {"title", check.title},
                                   {"outcome", outcome_name(verdict.outcome)},
                                   {"words", verdict.words}});
-    const bool unsaid = options->only_failed && verdict.outcome != Verdict::Outcome::fail;
-    if (options->json || unsaid) continue;
+    if (options->json) continue;
     std::printf("%s  %s%s%s\n", shown(verdict.outcome), check.title.c_str(), verdict.words.empty() ? "" : ": ",
                 verdict.words.c_str());
     std::fflush(stdout);
   }
-  if (options->json)
+  if (options->json) {
     std::printf("%s\n", json::serialize(json::object{{"plugin", options->trial.plugin.string()},
                                                      {"seed", options->trial.seed},
-                                                     {"checks", std::move(report)}})
+                                                     {"checks", std::move(report)},
+                                                     {"passed", passed},
+                                                     {"failed", failed},
+                                                     {"skipped", left_out}})
                             .c_str());
-  else
+  } else {
     std::printf("%d passed, %d failed, %d skipped\n", passed, failed, left_out);
+    if (failed > 0)
+      std::printf("mend it, then judge that alone: flynn-plugin check %s --only '%s'\n", options->trial.plugin.c_str(),
+                  first_failed.c_str());
+  }
   return failed == 0 ? 0 : 1;
 }
 

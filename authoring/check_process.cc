@@ -21,7 +21,6 @@ namespace flynn::authoring {
 namespace {
 
 constexpr int kReportFd = 3;
-constexpr auto kCheckTime = std::chrono::seconds(120);
 constexpr std::size_t kDoingBytesMax = 400;
 
 // A folder that the child has as TMPDIR; the name is short because sockets are made below it.
@@ -122,7 +121,7 @@ std::string readable(const std::string& text) {
 
 }  // namespace
 
-Verdict run_check_process(const std::vector<std::string>& words) {
+Verdict run_check_process(const std::vector<std::string>& words, std::chrono::seconds limit) {
   const TemporaryFolder folder;
   if (folder.path().empty()) return {Verdict::Outcome::fail, errno_error(errno, "make a temporary folder").message};
   const UniqueFd report(::memfd_create("flynn-check", MFD_CLOEXEC));
@@ -131,15 +130,13 @@ Verdict run_check_process(const std::vector<std::string>& words) {
   if (!child) return {Verdict::Outcome::fail, child.error().message};
   const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, *child, 0)));
   pollfd entry{ended.get(), POLLIN, 0};
-  const auto limit = static_cast<int>(std::chrono::milliseconds(kCheckTime).count());
-  const bool hangs = ::poll(&entry, 1, limit) <= 0;
+  const bool hangs = ::poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(limit).count())) <= 0;
   // Before it is reaped, so that the number of its group is still its own.
   ::kill(-*child, SIGKILL);
   int status = 0;
   ::waitpid(*child, &status, 0);
-  return verdict_of(
-      report_of(report.get()),
-      hangs ? "it hung: not done after " + std::to_string(kCheckTime.count()) + " s" : how_it_ended(status));
+  return verdict_of(report_of(report.get()),
+                    hangs ? "it hung: not done after " + std::to_string(limit.count()) + " s" : how_it_ended(status));
 }
 
 CheckReport::CheckReport() {

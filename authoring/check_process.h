@@ -2,6 +2,7 @@
 // leaves lying about ends with it.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -10,9 +11,9 @@
 namespace flynn::authoring {
 
 /// The parent's end: runs this very program with `words` after its name and returns the verdict that it gave. A process
-/// that ended without one, or that was not done after two minutes, has failed; the words then say what it was doing.
+/// that ended without one, or that was not done after `limit`, has failed; the words then say what it was doing.
 /// Whatever it started and its temporary folder are gone when this returns. Thread: one at a time.
-Verdict run_check_process(const std::vector<std::string>& words);
+Verdict run_check_process(const std::vector<std::string>& words, std::chrono::seconds limit);
 
 /// The child's end. Thread: one at a time.
 class CheckReport {

@@ -1,5 +1,6 @@
 #include "contract.h"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -48,6 +49,19 @@ std::string interfaces_folder() {
   const auto self = std::filesystem::read_symlink("/proc/self/exe", failure);
   const auto installed = self.parent_path().parent_path() / "share/flynn/interfaces";
   return std::filesystem::exists(installed, failure) ? installed.string() : FLYNN_INTERFACES_DIR;
+}
+
+std::vector<std::string> interfaces_with_contract() {
+  std::vector<std::string> names;
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(interfaces_folder(), failure)) {
+    if (entry.path().extension() != ".json") continue;
+    const auto text = read_file(entry.path());
+    const auto document = text ? parse_json_object(*text) : Result<json::object>(text.error());
+    if (document) names.push_back(string_or(*document, "interface"));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 Result<std::optional<Contract>> load_contract(const std::string& interface) {

@@ -32,6 +32,8 @@ struct Contract {
 
 /// Folder of the contracts: installed beside this program, or in the source tree.
 std::string interfaces_folder();
+/// Those that have a contract, in order: "flynn.blobstore/1", …
+std::vector<std::string> interfaces_with_contract();
 /// nullopt: there is none for this interface (a third party's own).
 Result<std::optional<Contract>> load_contract(const std::string& interface);
 

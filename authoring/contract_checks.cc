@@ -113,11 +113,13 @@ Verdict check_answers(const Asked& asked) {
 }
 
 Check check_of(std::string name, std::string title, std::function<Verdict(const Trial&, TrialNode&)> judge) {
-  return {std::move(name), std::move(title), [judge = std::move(judge)](const Trial& trial) {
-            TrialNode node(trial);
-            if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
-            return judge(trial, node);
-          }};
+  Check check{.name = std::move(name), .title = std::move(title), .run = {}};
+  check.run = [judge = std::move(judge)](const Trial& trial) {
+    TrialNode node(trial);
+    if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
+    return judge(trial, node);
+  };
+  return check;
 }
 
 }  // namespace
@@ -125,10 +127,14 @@ Check check_of(std::string name, std::string title, std::function<Verdict(const 
 std::vector<Check> contract_checks(const std::string& interface, std::uint32_t minor) {
   auto loaded = load_contract(interface);
   const auto title = "the contract of " + interface;
-  if (!loaded) return {{interface, title, [words = loaded.error().message](const Trial&) { return fail(words); }}};
+  if (!loaded)
+    return {{.name = interface, .title = title, .run = [words = loaded.error().message](const Trial&) {
+               return fail(words);
+             }}};
   if (!*loaded)
-    return {{interface, title,
-             [](const Trial&) { return skip("there is no contract of that name: it is yours to test"); }}};
+    return {{.name = interface, .title = title, .run = [](const Trial&) {
+               return skip("there is no contract of that name: it is yours to test");
+             }}};
   // Shared by the checks, which outlive this.
   const auto contract = std::make_shared<Contract>(std::move(**loaded));
   std::vector<Check> checks;

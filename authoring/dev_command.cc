@@ -5,6 +5,7 @@
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 
 #include "flynn/sdk/json.h"
 #include "flynn/sdk/stream.h"
+#include "help.h"
 
 extern char** environ;
 
@@ -47,7 +49,8 @@ Result<json::object> ask_node(const std::string& method, const json::object& par
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    return errno_error(errno, "no node answers at " + path + " (scripts/up, or set FLYNN_ADMIN_SOCKET)");
+    return Error{Code::unavailable,
+                 errno_error(errno, "no node answers at " + path + " (scripts/up, or set FLYNN_ADMIN_SOCKET)").message};
   const auto request = json::serialize(json::object{{"method", method}, {"params", params}}) + "\n";
   if (auto sent = write_all(fd.get(), request, Deadline::after(std::chrono::seconds(5))); !sent) return sent.error();
   LineReader lines(std::move(fd));
@@ -63,7 +66,29 @@ Result<json::object> ask_node(const std::string& method, const json::object& par
   }
 }
 
-int run_program(const std::vector<std::string>& words, const fs::path& folder) {
+/// Ctrl-C and SIGTERM, as a descriptor: what runs meanwhile is ended and nothing is left behind.
+class EndSignals {
+ public:
+  EndSignals() {
+    ::sigemptyset(&set_);
+    ::sigaddset(&set_, SIGINT);
+    ::sigaddset(&set_, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &set_, nullptr);
+    fd_.reset(::signalfd(-1, &set_, SFD_CLOEXEC));
+  }
+  int fd() const { return fd_.get(); }
+  bool came() const {
+    pollfd entry{fd_.get(), POLLIN, 0};
+    return ::poll(&entry, 1, 0) > 0;
+  }
+
+ private:
+  sigset_t set_{};
+  UniqueFd fd_;
+};
+
+/// Ends its whole group when `ends` come. Returns the exit code.
+int run_program(const std::vector<std::string>& words, const fs::path& folder, const EndSignals& ends) {
   std::vector<std::string> copy = words;
   std::vector<char*> pointers;
   for (auto& word : copy) pointers.push_back(word.data());
@@ -71,10 +96,24 @@ int run_program(const std::vector<std::string>& words, const fs::path& folder) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
   pid_t child = -1;
-  const int failure = ::posix_spawnp(&child, pointers[0], &actions, nullptr, pointers.data(), environ);
+  const int failure = ::posix_spawnp(&child, pointers[0], &actions, &attributes, pointers.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (failure != 0) return 127;
+  if (failure != 0) {
+    std::printf("-----> %s can't be run: %s\n", pointers[0], std::strerror(failure));
+    return 127;
+  }
+  const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  std::array<pollfd, 2> entries{pollfd{ended.get(), POLLIN, 0}, pollfd{ends.fd(), POLLIN, 0}};
+  ::poll(entries.data(), entries.size(), -1);
+  if (entries[1].revents != 0) ::kill(-child, SIGTERM);
   int status = 0;
   ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -90,15 +129,23 @@ Result<std::string> name_in_manifest(const fs::path& folder) {
   return require_string(*document, "name");
 }
 
-bool build(const fs::path& folder) {
-  if (!fs::exists(folder / "build" / "CMakeCache.txt") &&
-      run_program({"cmake", "-G", "Ninja", "-S", ".", "-B", "build"}, folder) != 0)
+bool build(const fs::path& folder, const EndSignals& ends) {
+  const auto made = folder / "build";
+  std::vector<std::string> configure{"cmake", "-S", ".", "-B", "build"};
+  if (!fs::exists(made / "CMakeCache.txt")) configure.insert(configure.end(), {"-G", "Ninja"});
+  // A configuration that failed leaves a cache, and nothing that could be built.
+  if (!fs::exists(made / "build.ninja") && !fs::exists(made / "Makefile") && run_program(configure, folder, ends) != 0)
     return false;
-  return run_program({"cmake", "--build", "build"}, folder) == 0;
+  return run_program({"cmake", "--build", "build"}, folder, ends) == 0;
 }
 
-void swap(const Options& options, const std::string& name) {
-  const auto file = fs::absolute(options.folder / "build" / (name + ".so"));
+void swap(const Options& options) {
+  const auto name = name_in_manifest(options.folder);
+  if (!name) {
+    std::printf("-----> not swapped: %s\n", name.error().message.c_str());
+    return;
+  }
+  const auto file = fs::absolute(options.folder / "build" / (*name + ".so"));
   auto swapped = ask_node("plugin.swap", {{"slot", options.slot}, {"path", file.string()}, {"probation_ms", 0}});
   if (!swapped) {
     std::printf("-----> not swapped: %s\n", swapped.error().message.c_str());
@@ -107,6 +154,15 @@ void swap(const Options& options, const std::string& name) {
   const auto* to = find_object(*swapped, "to");
   std::printf("-----> %s %s is in force\n", options.slot.c_str(),
               to == nullptr ? "" : string_or(*to, "version").c_str());
+}
+
+void build_and_swap(const Options& options, const EndSignals& ends) {
+  const bool built = build(options.folder, ends);
+  if (ends.came()) return;
+  if (built)
+    swap(options);
+  else
+    std::printf("-----> it does not build; the running version stays\n");
 }
 
 // How far a log was shown: several lines may have the same time.
@@ -184,6 +240,7 @@ class Watch {
 }  // namespace
 
 int run_dev(const std::vector<std::string>& arguments) {
+  if (asks_for_help(arguments)) return std::fputs(kUsage, stdout), 0;
   Options options;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i] == "--slot" && i + 1 < arguments.size())
@@ -197,26 +254,23 @@ int run_dev(const std::vector<std::string>& arguments) {
   if (!name) return std::fprintf(stderr, "flynn-plugin: %s\n", name.error().message.c_str()), 1;
   if (options.slot.empty()) options.slot = *name;
   auto slot = ask_node("plugin.inspect", {{"slot", options.slot}});
-  if (!slot)
-    return std::fprintf(stderr,
-                        "flynn-plugin: %s\nThe node's configuration needs the slot once: [plugins.%s] path = \"%s\"\n",
-                        slot.error().message.c_str(), options.slot.c_str(),
-                        fs::absolute(options.folder / "build" / (*name + ".so")).c_str()),
-           1;
-  sigset_t ends;
-  ::sigemptyset(&ends);
-  ::sigaddset(&ends, SIGINT);
-  ::sigaddset(&ends, SIGTERM);
+  if (!slot) {
+    std::fprintf(stderr, "flynn-plugin: %s\n", slot.error().message.c_str());
+    if (slot.error().code == Code::not_found)
+      std::fprintf(stderr, "The node's configuration needs the slot once: [plugins.%s] path = \"%s\"\n",
+                   options.slot.c_str(), fs::absolute(options.folder / "build" / (*name + ".so")).c_str());
+    return 1;
+  }
+  const EndSignals ends;
   Watch watch(options.folder);
   Shown last{now_rfc3339()};
-  if (build(options.folder)) swap(options, *name);
+  build_and_swap(options, ends);
+  if (ends.came()) return 0;
   show_log(options.slot, last);
   std::printf("-----> watching %s; Ctrl-C ends\n", options.folder.c_str());
   std::fflush(stdout);
-  ::sigprocmask(SIG_BLOCK, &ends, nullptr);
-  const UniqueFd signals(::signalfd(-1, &ends, SFD_CLOEXEC));
   while (true) {
-    std::array<pollfd, 2> entries{pollfd{signals.get(), POLLIN, 0}, pollfd{watch.fd(), POLLIN, 0}};
+    std::array<pollfd, 2> entries{pollfd{ends.fd(), POLLIN, 0}, pollfd{watch.fd(), POLLIN, 0}};
     ::poll(entries.data(), entries.size(), kLogEveryMs);
     if (entries[0].revents != 0) return 0;
     if (entries[1].revents != 0 && watch.take()) {
@@ -224,13 +278,7 @@ int run_dev(const std::vector<std::string>& arguments) {
       (void)watch.take();
       std::printf("-----> changed, building\n");
       std::fflush(stdout);
-      ::sigprocmask(SIG_UNBLOCK, &ends, nullptr);  // Ctrl-C ends a build that hangs
-      const bool built = build(options.folder);
-      ::sigprocmask(SIG_BLOCK, &ends, nullptr);
-      if (built)
-        swap(options, *name);
-      else
-        std::printf("-----> it does not build; the running version stays\n");
+      build_and_swap(options, ends);
     }
     show_log(options.slot, last);
   }

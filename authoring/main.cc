@@ -30,7 +30,8 @@ int main(int argc, char** argv) {
   if (command == "check-one") return run_one_check(rest);
   if (command == "dev") return run_dev(rest);
   if (command == "cage") return flynn::core::run_cage();
-  const bool help = command == "help" || command == "--help";
+  const bool help = command == "help" || command == "--help" || command == "-h";
+  if (!help && !command.empty()) std::fprintf(stderr, "flynn-plugin: there is no command \"%s\"\n", command.c_str());
   std::fputs(kUsage, help ? stdout : stderr);
   return help ? 0 : 64;
 }

@@ -1,11 +1,15 @@
 #include "new_command.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
 
 #include "contract.h"
+#include "help.h"
 
 namespace flynn::authoring {
 namespace {
@@ -16,6 +20,7 @@ struct Project {
   std::string name, interface, language = "cpp";
   std::filesystem::path folder;
   std::vector<std::string> methods;
+  std::uint32_t minor = 0;  // that has all of them
 };
 
 std::string replaced(std::string text, const std::string& what, const std::string& by) {
@@ -48,22 +53,25 @@ bool is_reserved_target(const std::string& name) {
 
 std::string cmake_text(const Project& project) {
   const bool c = project.language == "c";
-  return "cmake_minimum_required(VERSION 3.25)\nproject(" + project.name + (c ? " C CXX" : " C CXX") +
+  return "cmake_minimum_required(VERSION 3.25)\nproject(" + project.name + (c ? " C" : " C CXX") +
          ")\nfind_package(FlynnPlugin REQUIRED)\nflynn_add_plugin(" + project.name +
          " MANIFEST manifest.json SOURCES " + project.name + (c ? ".c LANGUAGE C" : ".cc") +
-         ")\n\n# `ctest`: the checks of every plugin, and the contract of what this one provides.\nenable_testing()\n"
-         "find_program(FLYNN_PLUGIN flynn-plugin REQUIRED HINTS ${CMAKE_PREFIX_PATH}/bin)\n"
+         ")\n\n# `ctest`: is it a plugin (it is from the start), and does it keep the contract of what it provides "
+         "(once its "
+         "methods do\n# what they say).\nenable_testing()\n"
+         "find_program(FLYNN_PLUGIN flynn-plugin)\n"
          "set(FLYNN_CHECK_WITH \"\" CACHE STRING \"plugins that provide what this one requires: a list of .so "
          "files\")\n"
          "set(with)\nforeach(provider ${FLYNN_CHECK_WITH})\n  list(APPEND with --with ${provider})\nendforeach()\n"
-         "add_test(NAME check COMMAND ${FLYNN_PLUGIN} check $<TARGET_FILE:" +
-         project.name + "> ${with})\n";
+         "foreach(part plugin contract)\n  add_test(NAME ${part} COMMAND ${FLYNN_PLUGIN} check $<TARGET_FILE:" +
+         project.name + "> --only ${part} ${with})\nendforeach()\n";
 }
 
 std::string manifest_text(const Project& project) {
   return "{\n  \"name\": \"" + project.name +
          "\",\n  \"version\": \"0.1.0\",\n  \"abi\": \"1.0\",\n  \"description\": \"" + project.interface + " by " +
-         project.name + "\",\n  \"provides\": [\"" + project.interface + ".0\"],\n" +
+         project.name + "\",\n  \"provides\": [\"" + project.interface + "." + std::to_string(project.minor) +
+         "\"],\n" +
          "  \"requires\": [],\n  \"capabilities\": [],\n  \"swap\": \"overlap\",\n  \"config\": {\n"
          "    \"type\": \"object\",\n    \"properties\": {\n"
          "      \"greeting\": {\"type\": \"string\", \"default\": \"hello\", \"description\": \"an example: replace "
@@ -186,17 +194,39 @@ __attribute__((visibility("default"))) const flynn_plugin* flynn_plugin_entry_1(
                   "NAME", project.name);
 }
 
+// Empty, or why nobody could give an interface of that name.
+std::string interface_fault(const std::string& interface) {
+  const auto known = interfaces_with_contract();
+  if (!interface.starts_with("flynn.") || std::find(known.begin(), known.end(), interface) != known.end()) return {};
+  std::string words = "a plugin can't implement " + interface + ": of the names flynn.… there are";
+  for (const auto& name : known) words += "\n  " + name;
+  return words + "\none of your own has another name, such as com.example.thing/1";
+}
+
+Result<void> take_methods(Project& project) {
+  auto contract = load_contract(project.interface);
+  if (!contract) return contract.error();
+  if (*contract)
+    for (const auto& method : (*contract)->methods) {
+      project.methods.push_back(method.name);
+      project.minor = std::max(project.minor, method.since);
+    }
+  if (project.methods.empty()) project.methods = {"Hello"};
+  return {};
+}
+
 Result<Project> parse(const std::vector<std::string>& arguments) {
   Project project;
   std::string folder;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const auto& word = arguments[i];
-    const bool has_value = i + 1 < arguments.size();
-    if (word == "--implements" && has_value)
+    if ((word == "--implements" || word == "--lang" || word == "--dir") && i + 1 == arguments.size())
+      return Error{Code::invalid_argument, word + " wants a value"};
+    if (word == "--implements")
       project.interface = arguments[++i];
-    else if (word == "--lang" && has_value)
+    else if (word == "--lang")
       project.language = arguments[++i];
-    else if (word == "--dir" && has_value)
+    else if (word == "--dir")
       folder = arguments[++i];
     else if (project.name.empty() && !word.starts_with("-"))
       project.name = word;
@@ -204,23 +234,21 @@ Result<Project> parse(const std::vector<std::string>& arguments) {
       return Error{Code::invalid_argument, "\"" + word + "\" is not understood"};
   }
   if (!core::is_slot_name(project.name))
-    return Error{Code::invalid_argument, "a plugin's NAME is a letter, then letters, digits, '-' or '_'"};
+    return Error{Code::invalid_argument, "a plugin's NAME is a letter, then at most 63 letters, digits, '-' or '_'"};
   if (is_reserved_target(project.name))
     return Error{Code::invalid_argument, "NAME can't be \"" + project.name + "\": CMake has a target of that name"};
   if (project.language != "c" && project.language != "cpp")
     return Error{Code::invalid_argument, "--lang is c or cpp, not \"" + project.language + "\""};
   const auto interface = core::InterfaceId::parse(project.interface);
-  if (!interface)
+  if (!interface || project.interface.find('.', project.interface.find('/')) != std::string::npos)
     return Error{
         Code::invalid_argument,
-        "--implements wants an interface with its major: flynn.database/1, or one of your own: com.example.thing/1"};
+        "--implements wants an interface and its major: flynn.database/1, or one of your own: com.example.thing/1"};
   project.interface = interface->name + "/" + std::to_string(interface->major);
   project.folder = folder.empty() ? project.name : folder;
-  auto contract = load_contract(project.interface);
-  if (!contract) return contract.error();
-  if (*contract)
-    for (const auto& method : (*contract)->methods) project.methods.push_back(method.name);
-  if (project.methods.empty()) project.methods = {"Hello"};
+  if (auto wrong = interface_fault(project.interface); !wrong.empty())
+    return Error{Code::invalid_argument, std::move(wrong)};
+  if (auto taken = take_methods(project); !taken) return taken.error();
   return project;
 }
 
@@ -233,6 +261,7 @@ bool write(const std::filesystem::path& path, const std::string& text) {
 }  // namespace
 
 int run_new(const std::vector<std::string>& arguments) {
+  if (asks_for_help(arguments)) return std::fputs(kUsage, stdout), 0;
   auto project = parse(arguments);
   if (!project) return std::fprintf(stderr, "flynn-plugin: %s\n%s", project.error().message.c_str(), kUsage), 64;
   std::error_code failure;
@@ -245,10 +274,17 @@ int run_new(const std::vector<std::string>& arguments) {
       write(project->folder / "CMakeLists.txt", cmake_text(*project)) &&
       write(project->folder / "manifest.json", manifest_text(*project)) &&
       write(project->folder / (project->name + (c ? ".c" : ".cc")), c ? c_text(*project) : cpp_text(*project));
-  if (!written)
-    return std::fprintf(stderr, "flynn-plugin: write into %s failed (is the disk full?)\n", project->folder.c_str()), 1;
+  if (!written) {
+    const int reason = errno;
+    std::filesystem::remove_all(project->folder, failure);  // it was made above
+    return std::fprintf(stderr, "flynn-plugin: write into %s: %s; nothing is left of it\n", project->folder.c_str(),
+                        std::strerror(reason)),
+           1;
+  }
   std::printf(
-      "%s: a plugin that provides %s\n  cd %s && cmake -G Ninja -B build && ninja -C build && ctest --test-dir build\n"
+      "%s: a plugin that provides %s\n  cd %s && cmake -G Ninja -B build && ninja -C build && ctest --test-dir build "
+      "-R plugin\n"
+      "  ctest --test-dir build -R contract    what its methods must still do\n"
       "  flynn-plugin dev    builds and swaps it into a running node at each change\n",
       project->folder.c_str(), project->interface.c_str(), project->folder.c_str());
   return 0;

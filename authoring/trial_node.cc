@@ -19,7 +19,10 @@ TrialNode::TrialNode(const Trial& trial) {
   files.push_back({trial.plugin, trial.config_json});
   for (const auto& [file, config_json] : files) {
     auto manifest = core::verify_plugin(file);
-    if (!manifest) continue;  // told by start()
+    if (!manifest) {
+      if (unreadable_.empty()) unreadable_ = manifest.error().message;
+      continue;
+    }
     core::PluginConfig plugin;
     const bool is_trial = file == trial.plugin;
     plugin.slot = is_trial ? kTrialSlot : manifest->name;
@@ -40,6 +43,7 @@ TrialNode::~TrialNode() {
 }
 
 std::string TrialNode::start() {
+  if (!unreadable_.empty()) return unreadable_;
   auto log = core::EventLog::open(folder_ + "/log", "info");
   if (!log) return log.error().message;
   log_ = std::move(*log);

@@ -55,6 +55,7 @@ class TrialNode {
   core::NodeConfig config_;
   core::Manifest manifest_;
   std::string folder_;
+  std::string unreadable_;  // why a file can't be loaded at all
   std::unique_ptr<core::EventLog> log_;
   std::unique_ptr<core::Node> node_;
 };

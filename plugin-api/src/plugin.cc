@@ -63,7 +63,12 @@ Result<std::vector<UniqueFd>> duplicates(const int* fds, std::uint32_t count) {
   owned.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     auto copy = duplicate(fds[i]);
-    if (!copy) return copy.error();
+    if (!copy) {
+      // One that is closed is the caller's fault; that no more may be open is not.
+      const auto code =
+          copy.error().code == Code::resource_exhausted ? Code::resource_exhausted : Code::invalid_argument;
+      return Error{code, "descriptor " + std::to_string(i) + " of the call: " + copy.error().message};
+    }
     owned.push_back(std::move(*copy));
   }
   return owned;

@@ -25,11 +25,14 @@ TEST(AbiLayout, KeepsEveryReleasedMemberWhereItIs) {
   AT(flynn_call, caller, 72);
   AT(flynn_call, request_id, 88);
 
+  AT(flynn_reply, struct_size, 0);
+  AT(flynn_reply, reserved, 4);
   AT(flynn_reply, ctx, 8);
   AT(flynn_reply, set_body, 16);
   AT(flynn_reply, add_fd, 24);
   AT(flynn_reply, set_error, 32);
 
+  AT(flynn_host, struct_size, 0);
   AT(flynn_host, abi_major, 4);
   AT(flynn_host, abi_minor, 6);
   AT(flynn_host, ctx, 8);
@@ -38,6 +41,8 @@ TEST(AbiLayout, KeepsEveryReleasedMemberWhereItIs) {
   AT(flynn_host, listener, 32);
   AT(flynn_host, info, 40);
 
+  AT(flynn_instance_vt, struct_size, 0);
+  AT(flynn_instance_vt, reserved, 4);
   AT(flynn_instance_vt, configure, 8);
   AT(flynn_instance_vt, import_state, 16);
   AT(flynn_instance_vt, start, 24);
@@ -53,6 +58,7 @@ TEST(AbiLayout, KeepsEveryReleasedMemberWhereItIs) {
   AT(flynn_instance_vt, hand_over, 104);  // 1.1
   AT(flynn_instance_vt, take_over, 112);
 
+  AT(flynn_plugin, struct_size, 0);
   AT(flynn_plugin, abi_major, 4);
   AT(flynn_plugin, abi_minor, 6);
   AT(flynn_plugin, create, 8);
@@ -72,8 +78,23 @@ TEST(AbiLayout, KeepsEverySize) {
 
 TEST(AbiLayout, KeepsEveryReleasedNumber) {
   EXPECT_EQ(FLYNN_ABI_MAJOR, 1);
+  EXPECT_EQ(FLYNN_OK, 0);
   EXPECT_EQ(FLYNN_E_INVALID_ARGUMENT, -1);
+  EXPECT_EQ(FLYNN_E_NOT_FOUND, -2);
+  EXPECT_EQ(FLYNN_E_ALREADY_EXISTS, -3);
+  EXPECT_EQ(FLYNN_E_CONFLICT, -4);
+  EXPECT_EQ(FLYNN_E_PERMISSION_DENIED, -5);
   EXPECT_EQ(FLYNN_E_UNAVAILABLE, -6);
+  EXPECT_EQ(FLYNN_E_DEADLINE_EXCEEDED, -7);
+  EXPECT_EQ(FLYNN_E_RESOURCE_EXHAUSTED, -8);
+  EXPECT_EQ(FLYNN_E_UNIMPLEMENTED, -9);
+  EXPECT_EQ(FLYNN_E_FAILED_PRECONDITION, -10);
+  EXPECT_EQ(FLYNN_E_CANCELLED, -11);
   EXPECT_EQ(FLYNN_E_INTERNAL, -12);
+  EXPECT_EQ(FLYNN_E_OUT_OF_RANGE, -13);
   EXPECT_EQ(FLYNN_E_RESTART_REQUIRED, -14);
+  EXPECT_EQ(FLYNN_LOG_DEBUG, 0);
+  EXPECT_EQ(FLYNN_LOG_ERROR, 3);
+  EXPECT_EQ(FLYNN_NOTE_MANIFEST, 1);
+  EXPECT_STREQ(FLYNN_NOTE_NAME, "Flynn");
 }

@@ -77,7 +77,14 @@ TEST_F(GreeterTest, PassesDescriptorsBothWays) {
   EXPECT_GE(::fcntl(reply->fds[0].get(), F_GETFD), 0);
 }
 
-TEST_F(GreeterTest, RefusesAClosedDescriptor) { EXPECT_FALSE(call("Echo", "{}", {987654}).ok()); }
+TEST_F(GreeterTest, RefusesAClosedDescriptorAsTheCallersFault) {
+  const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+
+  const auto reply = call("Echo", "{}", {null.get(), 987654});
+
+  EXPECT_EQ(reply.error().code, Code::invalid_argument);
+  EXPECT_NE(reply.error().message.find("descriptor 1 of the call"), std::string::npos) << reply.error().message;
+}
 
 }  // namespace
 }  // namespace flynn

@@ -1,6 +1,8 @@
 // careless: a database with one sin, CARELESS_SIN, that only its contract or odd calls bring to light. The tests of the
 // checker.
 #include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -17,13 +19,33 @@ enum Sin {
   TAKES_ANY_TYPE,
   UNDOCUMENTED_ERROR,
   SPEAKS_NO_UTF8,
-  KEEPS_A_DESCRIPTOR
+  KEEPS_A_DESCRIPTOR,
+  CRASHES_IN_A_CONSTRUCTOR,
+  LOOPS_IN_A_CONSTRUCTOR,
+  LEAKS_MEMORY,
+  LEAKS_A_DESCRIPTOR,
+  LEAKS_A_THREAD
 };
 constexpr const char* kInterface = "flynn.database/1";
+
+const bool kConstructed = [] {
+  if (CARELESS_SIN == CRASHES_IN_A_CONSTRUCTOR) ::raise(SIGSEGV);
+  for (volatile bool loops = CARELESS_SIN == LOOPS_IN_A_CONSTRUCTOR; loops;) ::pause();
+  return true;
+}();
 
 class Careless : public flynn::Plugin {
  public:
   explicit Careless(flynn::Host& host) : Plugin(host) {
+    if (CARELESS_SIN == LEAKS_MEMORY) leaked_ = new std::string(1500, kConstructed ? 'x' : 'y');
+    if (CARELESS_SIN == LEAKS_A_DESCRIPTOR) leaked_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (CARELESS_SIN == LEAKS_A_THREAD)
+      ::pthread_create(
+          &leaked_thread_, nullptr,
+          [](void*) -> void* {
+            while (true) ::pause();
+          },
+          nullptr);
     on(kInterface, "Provision", [](flynn::Call&) -> flynn::Result<flynn::Reply> {
       return flynn::Error{flynn::Code::unavailable, "the server starts"};
     });
@@ -42,6 +64,10 @@ class Careless : public flynn::Plugin {
   }
 
  private:
+  std::string* leaked_ = nullptr;
+  int leaked_fd_ = -1;
+  pthread_t leaked_thread_ = 0;
+
   static flynn::Result<flynn::Reply> deprovision(const flynn::Call& call) {
     const auto* id = call.body.if_contains("id");
     if (CARELESS_SIN == CRASHES_ON_AN_ARRAY && id != nullptr && id->is_array()) ::raise(SIGSEGV);

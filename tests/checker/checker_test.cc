@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "../e2e/program.h"
 #include "flynn/sdk/json.h"
@@ -18,7 +19,7 @@ struct Checked {
 };
 
 std::string file_of(const std::string& animal) {
-  const bool careless = animal.starts_with("careless_");
+  const bool careless = animal.starts_with("careless_") || animal.starts_with("lender_");
   return (careless ? CARELESS_DIR "/" : ZOO_DIR "/zoo_") + animal + ".so";
 }
 
@@ -74,6 +75,15 @@ INSTANTIATE_TEST_SUITE_P(
                     Sin{"careless_keeps_a_descriptor", "swap", "descriptors were left open"},
                     Sin{"careless_wrong_reply", "flynn.database/1 answers", "key state"},
                     Sin{"careless_takes_any_type", "flynn.database/1 methods", "must answer invalid_argument"},
+                    Sin{"careless_crashes_in_a_constructor", "load", "signal 11 (SIGSEGV), in its constructors"},
+                    Sin{"careless_loops_in_a_constructor", "load", "not done after 10 s, in its constructors"},
+                    Sin{"careless_leaks_memory", "cycles", "memory grew by"},
+                    Sin{"careless_leaks_a_descriptor", "cycles", "descriptors grew from"},
+                    Sin{"careless_leaks_a_thread", "cycles", "cycle 1: it stays mapped"},
+                    Sin{"lender_crashes_on_a_closed_descriptor", "hostile", "signal 11 (SIGSEGV), in Put"},
+                    Sin{"lender_closes_what_is_lent", "hostile", "has closed the descriptor that it was lent"},
+                    Sin{"no_note", "cycles", "no .note.flynn"}, Sin{"no_note", "swap", "no .note.flynn"},
+                    Sin{"no_note", "hostile", "no .note.flynn"}, Sin{"no_note", "fuzz", "no .note.flynn"},
                     Sin{"careless_undocumented_error", "flynn.database/1 answers", "cancelled: not today"}),
     [](const auto& sin) { return std::string(sin.param.animal) + "_" + std::to_string(sin.index); });
 
@@ -94,6 +104,59 @@ TEST(Checker, ShowsWhatCanNotBeJudgedHereAndWhy) {
   EXPECT_EQ(outcome, "skip");
   EXPECT_NE(words.find("the server starts"), std::string::npos) << words;
   EXPECT_NE(checked.checks.at("flynn.database/1 answers").second.find("not judged here: Provision"), std::string::npos);
+}
+
+TEST(Checker, PassesCWithoutAnSdkThatMindsItsDescriptors) {
+  EXPECT_EQ(check("lender_good", {"--only", "hostile"}).checks.at("hostile").first, "pass");
+}
+
+// What can't be loaded, or not started, fails once and with its reason; nothing after it is tried.
+TEST(Checker, JudgesNothingBehindWhatFailed) {
+  const std::map<std::string, std::string> gates{
+      {"no_note", "manifest"}, {"careless_crashes_in_a_constructor", "load"}, {"start_fails", "start"}};
+  for (const auto& [animal, gate] : gates) {
+    const auto checked = check(animal);
+
+    EXPECT_EQ(checked.exit_code, 1) << checked.out;
+    EXPECT_EQ(checked.checks.at(gate).first, "fail") << checked.out;
+    EXPECT_EQ(checked.checks.at("fuzz").first, "skip") << checked.out;
+    EXPECT_EQ(checked.checks.at("fuzz").second, "not judged, since the check \"" + gate + "\" failed");
+  }
+}
+
+TEST(Checker, RefusesWhatIsNoPluginInOneLineThatSaysWhatToGive) {
+  std::string folder = testing::TempDir() + "checker.XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  std::ofstream(folder + "/letter.so") << "Dear reader";
+
+  for (const auto& file : {folder + "/letter.so", folder}) {
+    const auto ran = e2e::run({FLYNN_PLUGIN, "check", file, "--only-failed"});
+
+    EXPECT_EQ(ran.exit_code, 1);
+    EXPECT_TRUE(ran.out.starts_with("FAIL  the manifest")) << ran.out;
+    EXPECT_NE(ran.out.find("build/NAME.so"), std::string::npos) << ran.out;
+    EXPECT_EQ(ran.out.find("FAIL", 4), std::string::npos) << ran.out;
+    EXPECT_EQ(ran.out.find("terminate"), std::string::npos) << ran.out;
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Checker, SaysWhichProviderCanNotBeLoaded) {
+  const auto checked = check("good", {"--only", "start", "--with", file_of("no_note")});
+
+  EXPECT_EQ(checked.exit_code, 1) << checked.out;
+  EXPECT_NE(checked.checks.at("start").second.find("zoo_no_note.so can't be loaded"), std::string::npos) << checked.out;
+}
+
+TEST(Checker, JudgesThePluginAndItsContractApart) {
+  const auto plugin = check("careless_wrong_reply", {"--only", "plugin"});
+  const auto contract = check("careless_wrong_reply", {"--only", "contract", "--only-failed"});
+
+  EXPECT_EQ(plugin.exit_code, 0) << plugin.out;
+  EXPECT_TRUE(plugin.checks.contains("fuzz") && !plugin.checks.contains("flynn.database/1 answers")) << plugin.out;
+  EXPECT_EQ(contract.exit_code, 1) << contract.out;
+  EXPECT_TRUE(contract.checks.contains("flynn.database/1 answers")) << contract.out;
+  for (const auto& [name, verdict] : contract.checks) EXPECT_EQ(verdict.first, "fail") << name << ": --only-failed";
 }
 
 TEST(Checker, FindsTheSameCrashAgainWithTheSeedThatItShowed) {
@@ -128,15 +191,29 @@ TEST(Checker, ShowsOnlyWhatFailed) {
 
   EXPECT_EQ(ran.exit_code, 1);
   EXPECT_TRUE(ran.out.starts_with("FAIL")) << ran.out;
+  EXPECT_NE(ran.out.find("--only 'symbols'\n"), std::string::npos) << ran.out;
+}
+
+TEST(Checker, HelpsWhoAsks) {
+  for (const auto* command : {"new", "check", "dev"}) {
+    const auto ran = e2e::run({FLYNN_PLUGIN, command, "--help"});
+
+    EXPECT_EQ(ran.exit_code, 0) << ran.out;
+    EXPECT_TRUE(ran.out.starts_with(std::string("usage: flynn-plugin ") + command)) << ran.out;
+  }
 }
 
 TEST(Checker, SaysWhatItDoesNotUnderstand) {
+  const auto unknown = e2e::run({FLYNN_PLUGIN, "frob"});
+  EXPECT_EQ(unknown.exit_code, 64);
+  EXPECT_TRUE(unknown.out.starts_with("flynn-plugin: there is no command \"frob\"")) << unknown.out;
   EXPECT_EQ(e2e::run({FLYNN_PLUGIN, "check"}).exit_code, 64);
   EXPECT_EQ(e2e::run({FLYNN_PLUGIN, "check", "x.so", "--frob"}).exit_code, 64);
   EXPECT_EQ(e2e::run({FLYNN_PLUGIN, "check", "x.so", "--seed", "seven"}).exit_code, 64);
   const auto gone = e2e::run({FLYNN_PLUGIN, "check", "/no/such/file.so"});
   EXPECT_EQ(gone.exit_code, 1);
   EXPECT_NE(gone.out.find("No such file"), std::string::npos) << gone.out;
+  EXPECT_NE(gone.out.find("build/NAME.so"), std::string::npos) << gone.out;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "../e2e/program.h"
 
@@ -55,6 +56,50 @@ TEST_F(NewProject, CompilesInCForEveryInterface) {
   EXPECT_GE(tried, 10);
 }
 
+TEST_F(NewProject, CompilesInCppForEveryInterface) {
+  for (const auto& entry : fs::directory_iterator(INTERFACES_DIR)) {
+    if (entry.path().extension() != ".json") continue;
+    const auto name = entry.path().stem().string();
+
+    const auto made = create(name, "flynn." + name + "/1", "cpp");
+
+    ASSERT_EQ(made.exit_code, 0) << made.out;
+    const auto compiled = compile_cpp(file_of(name, ".cc"));
+    EXPECT_EQ(compiled.exit_code, 0) << name << ":\n" << compiled.out;
+  }
+}
+
+TEST_F(NewProject, ClaimsTheMinorThatHasItsMethods) {
+  ASSERT_EQ(create("control", "flynn.controller/1", "c").exit_code, 0);
+
+  std::ifstream file(folder_ + "/control/manifest.json");
+  const std::string manifest{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_NE(manifest.find("\"flynn.controller/1.1\""), std::string::npos) << manifest;
+}
+
+TEST_F(NewProject, IsRefusedForAnInterfaceOfFlynnsThatThereIsNot) {
+  for (const auto* interface : {"flynn.databse/1", "flynn.database/2", "flynn.node/1", "flynn.plugin/1"}) {
+    const auto made = create("chest", interface, "c");
+
+    EXPECT_EQ(made.exit_code, 64) << interface;
+    EXPECT_NE(made.out.find(interface), std::string::npos) << made.out;
+    EXPECT_NE(made.out.find("\n  flynn.database/1\n"), std::string::npos) << made.out;
+  }
+  EXPECT_EQ(create("chest", "flynn.database/1.7", "c").exit_code, 64) << "the minor is not chosen";
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(NewProject, TouchesNothingThatExists) {
+  fs::create_directory(folder_ + "/chest");
+  std::ofstream(folder_ + "/letter") << "Dear reader";
+
+  const auto made = create("chest", "com.example.chest/1", "c");
+  EXPECT_EQ(made.exit_code, 1);
+  EXPECT_NE(made.out.find("it exists"), std::string::npos) << made.out;
+  EXPECT_TRUE(fs::is_empty(folder_ + "/chest"));
+  EXPECT_EQ(create("letter", "com.example.chest/1", "c").exit_code, 1);
+}
+
 TEST_F(NewProject, CompilesInCppThoughItIsCalledAsAMethodOrAClassOfTheSdk) {
   for (const auto* name : {"status", "plugin"}) {
     const auto made = create(name, "flynn.database/1", "cpp");
@@ -66,7 +111,7 @@ TEST_F(NewProject, CompilesInCppThoughItIsCalledAsAMethodOrAClassOfTheSdk) {
 }
 
 TEST_F(NewProject, IsRefusedWhereNothingCouldBeBuilt) {
-  for (const auto* name : {"test", "all", "install", "../x", "7up", ""}) {
+  for (const auto* name : {"test", "all", "install", "../x", "7up", "", "two words", "a\"b", "Ã¼ber"}) {
     const auto made = create(name, "com.example.chest/1", "c");
 
     EXPECT_EQ(made.exit_code, 64) << name;
