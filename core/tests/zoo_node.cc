@@ -13,8 +13,8 @@ namespace flynn::core {
 
 namespace {
 
-// How many times longer than on a machine of our own all may take, on an emulated one. What hangs in the zoo does so for
-// 3 s, and must still be found out.
+// How many times longer than on a machine of our own all may take, on an emulated one. What hangs in the zoo does so
+// for 3 s, and must still be found out.
 int patience() {
   const char* times = std::getenv("FLYNN_TEST_PATIENCE");
   return times == nullptr ? 1 : std::clamp(std::atoi(times), 1, 4);
