@@ -65,6 +65,12 @@ Result<json::object> Node::inspect(const std::string& slot) {
   document["manifest"] = manifest ? *manifest : json::value();
   json::array problems, methods;
   if (!entry->status.reason.empty()) problems.emplace_back(entry->status.reason);
+  {
+    const HazardGuard<Generation> guard(entry->slot->current_place());
+    if (guard.get() != nullptr && guard.get()->cage() != nullptr)
+      for (const auto& missing : guard.get()->cage()->missing_walls())
+        problems.emplace_back("its cage lacks a wall: " + missing);
+  }
   for (const auto& zombie : entry->zombies) problems.emplace_back("still mapped: " + zombie);
   for (const auto& count : entry->slot->counters().snapshot())
     methods.push_back(json::object{{"interface", count.interface},

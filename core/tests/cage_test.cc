@@ -1,10 +1,13 @@
 // The same plugins in processes of their own: what they may still do, what they may not, and what becomes of them.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/landlock.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstring>
@@ -25,6 +28,10 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr const char* kPrisoner = "test.prisoner/1";
+
+bool kernel_has_landlock() {
+  return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
+}
 
 // A prisoner, and its view of the world.
 class Prison {
@@ -80,8 +87,24 @@ TEST(Cage, GivesNoFileThatTheManifestDoesNotName) {
   EXPECT_EQ(prison.attempt("write", {{"path", data + "/mine"}}), 0);
   EXPECT_EQ(prison.attempt("read", {{"path", "/etc/passwd"}}), 0);
   EXPECT_EQ(prison.attempt("read", {{"path", "/etc/shadow"}}), EACCES);
+  EXPECT_EQ(prison.attempt("write", {{"path", foreign}}), EACCES);
+  if (!kernel_has_landlock()) GTEST_SKIP() << "without Landlock it reads what all may read (and the operator is told)";
   EXPECT_EQ(prison.attempt("read", {{"path", foreign}}), EACCES) << "Landlock: not even what all may read";
   EXPECT_EQ(prison.attempt("write", {{"path", "/tmp/flynn-escape"}}), EACCES);
+}
+
+TEST(Cage, TellsTheOperatorOfAWallThatTheKernelLacks) {
+  Prison prison;
+
+  const auto facts = prison.zoo.node().inspect("cage");
+
+  ASSERT_TRUE(facts.ok()) << facts.error().message;
+  const auto problems = strings_or_empty(*facts, "problems");
+  const bool told = std::any_of(problems.begin(), problems.end(), [](const std::string& problem) {
+    return problem.find("Landlock") != std::string::npos;
+  });
+  EXPECT_EQ(told, !kernel_has_landlock());
+  EXPECT_EQ(prison.zoo.state(), "up") << "it works with the walls that there are";
 }
 
 TEST(Cage, MakesNoSystemCallThatTheManifestDoesNotName) {

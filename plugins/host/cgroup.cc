@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <charconv>
+#include <iterator>
+#include <set>
 #include <sstream>
 
 #include "files.h"
@@ -79,6 +81,31 @@ Result<CgroupTree> CgroupTree::open(const std::string& host_id) {
   return tree;
 }
 
+Result<void> hand_controllers_down(const std::string& group) {
+  auto offered = read_file(group + "/cgroup.controllers");
+  if (!offered) return offered.error().context("hand down cgroup controllers");
+  std::istringstream names(*offered);
+  const std::set<std::string> there{std::istream_iterator<std::string>(names), {}};
+  std::string wanted, missing;
+  for (const char* controller : {"cpu", "memory", "pids"}) {
+    wanted += (wanted.empty() ? "+" : " +") + std::string(controller);
+    if (!there.contains(controller)) missing += (missing.empty() ? "" : ", ") + std::string(controller);
+  }
+  if (!missing.empty())
+    return Error{Code::failed_precondition,
+                 "the control group " + group + " has no controller for " + missing +
+                     ", without which jobs have no limits; on a machine: start its kernel without cgroup_disable and "
+                     "with cgroup_enable=" +
+                     missing + "; in a container: what runs it must hand that controller down"};
+  auto done = write_control(group + "/cgroup.subtree_control", wanted);
+  if (done) return {};
+  // Only the true root may have both members and groups below that have controllers.
+  if (auto members = read_file(group + "/cgroup.procs"); members && !members->empty())
+    return done.error().context("hand down cgroup controllers: " + group +
+                                " has processes of its own, move them to a group below it (cgroup.procs)");
+  return done.error().context("hand down cgroup controllers");
+}
+
 std::string CgroupTree::layout_name() const {
   return layout_ == CgroupLayout::v2 ? "v2" : layout_ == CgroupLayout::v1 ? "v1" : "hybrid";
 }
@@ -87,13 +114,8 @@ Result<void> CgroupTree::prepare() {
   if (layout_ != CgroupLayout::v2) return {};
   const auto parent = roots_.front() + "/" + base_;
   if (auto made = make_folders(parent, 0755); !made) return made;
-  for (const auto& group : {roots_.front(), parent}) {
-    for (const char* controller : {"+cpu", "+memory", "+pids"}) {
-      if (auto done = write_control(group + "/cgroup.subtree_control", controller); !done) {
-        return done.error().context("hand down cgroup controllers");
-      }
-    }
-  }
+  for (const auto& group : {roots_.front(), parent})
+    if (auto done = hand_controllers_down(group); !done) return done;
   limits_swap_ = path_exists(parent + "/memory.swap.max");
   return {};
 }

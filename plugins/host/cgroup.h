@@ -20,6 +20,10 @@ struct CgroupStats {
   std::uint64_t memory_bytes = 0, cpu_ns = 0, pids = 0;
 };
 
+/// v2: lets groups below `group` (a folder) have the limits of jobs. `failed_precondition` names what the kernel or the
+/// container around this machine does not give; other errors, processes that are in the way.
+Result<void> hand_controllers_down(const std::string& group);
+
 class CgroupTree {
  public:
   /// Looks at what is mounted. `failed_precondition` when nothing is.

@@ -136,6 +136,32 @@ TEST_F(HostApiContainer, RunsAJobThatIsAttachedToWithdrawnAndStopped) {
   EXPECT_EQ(ended.at("force_stop"), true);
 }
 
+TEST_F(HostApiContainer, MeasuresAJobAndSaysThatItRanOutOfMemory) {
+  constexpr std::uint64_t kMemory = 32u << 20;
+  const auto id = new_uuid();
+  auto job = wire_job({given_base()}, {"/bin/job", "--greedy"});
+  job["resources"] = json::object{{"memory", json::object{{"limit", kMemory}}}};
+  auto listener = given_listener("/host/jobs/" + id);
+  const auto attached = given_attached(id);
+  const auto put = put_until_led(id, job);
+  ASSERT_EQ(put.status, 200) << put.body;
+  attached->read_until(data_frame(1, "hello\n"));
+
+  const auto stats = machine_->cgroups().stats(id);
+  EXPECT_EQ(stats.pids, 2u) << "our init and the program";
+  EXPECT_GT(stats.cpu_ns, 0u);
+  EXPECT_GT(stats.memory_bytes, 0u);
+  EXPECT_LE(stats.memory_bytes, kMemory);
+
+  attached->send(data_frame(0, "take\n"));
+  const auto told = attached->read_until("");
+  EXPECT_EQ(told.substr(told.size() - 5), exit_frame(137)) << "by SIGKILL";
+  listener->read_until(R"("event":"cleanup")");
+  const auto ended = ask("GET /host/jobs/" + id).json();
+  EXPECT_NE(std::string(ended.at("error").as_string()).find("out of memory"), std::string::npos);
+  EXPECT_EQ(machine_->cgroups().stats(id).pids, 0u) << "the group is gone";
+}
+
 TEST_F(HostApiContainer, RunsJobsOfAHundredAndTwentyEightLayersOverABase) {
   constexpr int kLayers = 128;
   std::vector<std::string> layers{given_base()};

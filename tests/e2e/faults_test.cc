@@ -121,7 +121,7 @@ class Faults : public WorldTest, public testing::WithParamInterface<Fault> {
     WorldTest::SetUp();
     given_app("procfile-hello", "weak");
     given_app("node-hello", "hello");
-    ASSERT_TRUE(node().flynn({"-a", "weak", "deployment", "timeout", "8"}).ok());
+    ASSERT_TRUE(node().flynn({"-a", "weak", "deployment", "timeout", std::to_string(8 * patience())}).ok());
   }
 
   static Outcome seed(const Fault& fault) {

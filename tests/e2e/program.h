@@ -28,6 +28,9 @@ struct RunOptions {
   std::chrono::seconds timeout = 120s;
 };
 
+/// How many times longer than on a machine of our own all may take: FLYNN_TEST_PATIENCE, 1 to 100. For an emulated one.
+int patience();
+
 /// Runs to the end. The program's group is killed at the deadline, so nothing stays.
 Outcome run(const Args& args, const RunOptions& options = {});
 
@@ -51,7 +54,7 @@ class Background {
   pid_t pid_ = -1;
 };
 
-/// Polls `condition` every 20 ms until it holds; false at the deadline.
+/// Polls `condition` every 20 ms until it holds; false at the deadline, `within` times patience().
 template <typename Condition>
 bool eventually(std::chrono::milliseconds within, Condition condition);
 
@@ -59,7 +62,7 @@ void pause_for_poll();
 
 template <typename Condition>
 bool eventually(std::chrono::milliseconds within, Condition condition) {
-  const auto end = std::chrono::steady_clock::now() + within;
+  const auto end = std::chrono::steady_clock::now() + within * patience();
   while (!condition()) {
     if (std::chrono::steady_clock::now() >= end) return false;
     pause_for_poll();
