@@ -282,6 +282,42 @@ TEST(CliPlugin, ShowsASwapAndTheHostsOwnErrors) {
   EXPECT_EQ(host.params("plugin.swap"), R"({"slot":"router","path":")" + flynn.folder() + R"(/new.so"})");
   EXPECT_EQ(refused.code, 1);
   EXPECT_EQ(refused.err.find("plugin.rollback: not_found: slot x\n"), 0U) << refused.err;
+  EXPECT_EQ(refused.err.find("serves on"), std::string::npos) << "in a slot that there is not";
+}
+
+TEST(CliPlugin, OffersNoWayBackWhereThereIsNone) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+  const auto swap = [&](const std::string& sides) {
+    std::filesystem::remove(path);
+    AdminSocket host(path, {{"plugin.swap", "{\"result\":{\"slot\":\"router\"," + sides + ",\"unmapped\":true}}\n"}});
+    return flynn.run({"plugin", "swap", "router", "new.so"});
+  };
+
+  const auto same = swap(R"("from":{"version":"1","digest":"aa"},"to":{"version":"1","digest":"aa"})");
+  const auto first = swap(R"("from":{},"to":{"version":"1","digest":"aa"})");
+
+  EXPECT_EQ(same.err.find("flynn plugin rollback"), std::string::npos) << same.err;
+  EXPECT_EQ(first.err.find("flynn plugin rollback"), std::string::npos) << first.err;
+  EXPECT_EQ(first.out.find("router: not running => 1 (aa"), 0U) << first.out;
+}
+
+TEST(CliPlugin, SaysWhatGoesOnToWhoLeaves) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  const UniqueFd silent(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));  // the kernel accepts, nobody answers
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(silent.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(silent.get(), 8), 0);
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto left = flynn.run_and_signal({"plugin", "swap", "router", "new.so"}, SIGINT);
+
+  EXPECT_NE(left.code, 0);
+  EXPECT_NE(left.err.find("'flynn plugin watch router' shows it"), std::string::npos) << left.err;
 }
 
 TEST(CliPlugin, PlansWithExitCodesForScripts) {
@@ -325,6 +361,10 @@ TEST(CliPlugin, PlansWithExitCodesForScripts) {
   EXPECT_EQ(as_json.out.front(), '{');
   EXPECT_EQ(as_json.err, "");
   EXPECT_EQ(flynn.run({"plugin", "swap", "router", "new.so", "--plan"}).code, 255) << "no host, no plan";
+  const auto no_plan = flynn.run({"plugin", "swap", "router", "new.so", "--plan", "--json"});
+  EXPECT_EQ(no_plan.code, 255);
+  EXPECT_EQ(no_plan.out, "") << "one document, and that is the error";
+  EXPECT_NE(no_plan.err.find(R"("exit_code":255)"), std::string::npos) << no_plan.err;
 }
 
 TEST(CliPlugin, TellsTheHostTheTermsOfASwap) {
