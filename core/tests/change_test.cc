@@ -113,7 +113,8 @@ TEST(Change, CountsEveryPhaseInItsWholeTime) {
   std::set<std::string> names;
   double sum = 0;
   for (const auto& phase : swapped->report.phases) sum += phase.ms, names.insert(phase.name);
-  for (const char* name : {"verify", "load", "configure", "start", "stop and unload"}) EXPECT_TRUE(names.contains(name));
+  for (const char* name : {"verify", "load", "configure", "start", "stop and unload"})
+    EXPECT_TRUE(names.contains(name));
   EXPECT_GE(swapped->report.total_ms, sum);
 }
 

@@ -159,7 +159,8 @@ TEST(Crash, OfANewVersionBeforeItHasWorkIsNoFaultOfTheOneInForce) {
   }
 
   const auto note = string_or(host.slot("cage"), "note");
-  EXPECT_EQ(note.find("the swap to 1.0.0 was given up: the host ended before 1.0.0 had any work (signal 11"), 0u) << note;
+  EXPECT_EQ(note.find("the swap to 1.0.0 was given up: the host ended before 1.0.0 had any work (signal 11"), 0u)
+      << note;
   EXPECT_EQ(string_or(*find_object(host.entry("swap_undone"), "from"), "version"), "1.0.0");
   EXPECT_TRUE(host.entry("crash").empty() && host.entry("crash_rollback").empty());
   const auto back = host.ask("plugin.rollback", {{"slot", "cage"}});
@@ -179,8 +180,9 @@ TEST(Crash, KilledWhileANewVersionStartsSaysThatTheSwapWasGivenUp) {
   ASSERT_GT(host.wait_for_host(first), 1);
 
   EXPECT_EQ(string_or(host.call("Version"), "version"), "1.0.0");
-  EXPECT_EQ(string_or(host.slot("cage"), "note"),
-            "the swap to 1.0.0 was given up: the host ended before 1.0.0 had any work; the version before it never left");
+  EXPECT_EQ(
+      string_or(host.slot("cage"), "note"),
+      "the swap to 1.0.0 was given up: the host ended before 1.0.0 had any work; the version before it never left");
   EXPECT_EQ(string_or(host.entry("swap_undone"), "slot"), "cage");
 }
 

@@ -154,7 +154,7 @@ TEST(Plan, RefusesWhatIsNoFileAndDoesNotReadItForEver) {
   const auto pipe = zoo.folder() + "/pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
 
-  for (const std::string path : {pipe, std::string("/dev/zero"), zoo.folder()}) {
+  for (const std::string& path : {pipe, std::string("/dev/zero"), zoo.folder()}) {
     const auto plan = zoo.node().plan_swap("cage", path, {});
     ASSERT_TRUE(plan.ok()) << plan.error().message;
     EXPECT_EQ(string_or(*plan, "verdict"), "refused") << path;
