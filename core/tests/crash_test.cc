@@ -148,8 +148,8 @@ TEST(Crash, OnProbationBootsTheVersionBefore) {
 
 TEST(Crash, OfANewVersionBeforeItHasWorkIsNoFaultOfTheOneInForce) {
   const RunningHost host({{"cage", "good"}});
-  ASSERT_TRUE(host.ask("plugin.swap", {{"slot", "cage"}, {"path", zoo_file("good_2")}}).contains("result"));
   pid_t pid = host.wait_for_host();
+  ASSERT_TRUE(host.ask("plugin.swap", {{"slot", "cage"}, {"path", zoo_file("good_2")}}).contains("result"));
 
   for (int crashes = 0; crashes < 3; ++crashes) {
     (void)host.ask("plugin.swap", {{"slot", "cage"}, {"path", zoo_file("crash_in_start")}});
