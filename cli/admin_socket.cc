@@ -58,12 +58,19 @@ Result<std::string> next_line(int fd, std::string& buffer) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return failure(std::string("read from the admin socket: ") + std::strerror(errno));
     if (count == 0) {
-      return failure("flynn-host closed the admin socket without an answer",
-                     "It may have crashed or be restarting; what it says is in its log.")
-          .as(ErrorCode::kHostUnreachable);
+      Error gone = failure("flynn-host closed the admin socket without an answer",
+                           "It may have crashed or be restarting; what it says is in its log.");
+      gone.kind = Failure::kRefused;
+      return gone.as(ErrorCode::kHostUnreachable);
     }
     buffer.append(bytes.data(), static_cast<std::size_t>(count));
   }
+}
+
+ErrorCode code_of(std::string_view code) {
+  if (code == "not_found") return ErrorCode::kNotFound;
+  if (code == "conflict") return ErrorCode::kConflict;
+  return ErrorCode::kPluginRefused;
 }
 
 }  // namespace
@@ -89,8 +96,8 @@ Result<json::value> admin_request(const std::string& path, const std::string& me
     if (const json::value* result = answer.if_contains("result")) return *result;
     if (answer.contains("error")) {
       const json::object& error = object_of(answer, "error");
-      return failure(method + ": " + text_of(error, "code") + ": " + text_of(error, "message"))
-          .as(ErrorCode::kPluginRefused);
+      const std::string code = text_of(error, "code");
+      return failure(method + ": " + code + ": " + text_of(error, "message")).as(code_of(code));
     }
     if (progress) progress(object_of(answer, "progress"));
   }

@@ -102,7 +102,7 @@ constexpr CommandFacts kFacts[] = {
     {"plugin swap", kChanges, "with --plan {verdict: text, …}; else the output of the swap"},
     {"plugin watch", kReads, "one event a line"},
     {"plugin status", kReads, "{healthy: truth, …}"},
-    {"plugin rollback", kChanges, kLines},
+    {"plugin rollback", kChanges, "the output of the swap"},
     {"plugin configure", kChanges, "change + {applied: text}"},
     {"plugin start", kChanges, "change + {state: text}"},
     {"plugin call", kChanges, "the body of the answer"},

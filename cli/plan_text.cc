@@ -26,6 +26,10 @@ std::string joined(const json::array& words) {
   return text;
 }
 
+std::string percent(std::int64_t permille) {
+  return std::to_string(permille / 10) + (permille % 10 == 0 ? "" : "." + std::to_string(permille % 10)) + "%";
+}
+
 /// A line "  label: text", left out when there is nothing to say.
 void line(std::ostream& out, std::string_view label, const std::string& text) {
   if (!text.empty()) out << "  " << label << ": " << text << '\n';
@@ -77,13 +81,15 @@ std::string drain_text(const json::object& drain) {
 }  // namespace
 
 void print_plan(std::ostream& out, const json::object& plan) {
-  out << text_of(plan, "slot") << ": " << side(object_of(plan, "from")) << " => " << side(object_of(plan, "to"))
-      << '\n';
+  const json::object &from = object_of(plan, "from"), &to = object_of(plan, "to");
+  out << text_of(plan, "slot") << ": " << (from.empty() ? "not running" : side(from)) << " => "
+      << (to.empty() ? text_of(plan, "path") : side(to)) << '\n';
   for (const json::value& provided : array_of(plan, "provides"))
     line(out, "provides", minor_change(as_object(provided)));
   for (const json::value& required : array_of(plan, "requires"))
     line(out, "requires", requirement(as_object(required)));
-  line(out, "swap", text_of(object_of(plan, "swap"), "mode"));
+  const std::string mode = text_of(object_of(plan, "swap"), "mode");
+  line(out, "swap", mode == "start" ? "none: it is started, for nothing runs" : mode);
   const json::object& config = object_of(plan, "config");
   line(out, "configuration schema", differences(config));
   if (config.contains("valid"))
@@ -92,16 +98,21 @@ void print_plan(std::ostream& out, const json::object& plan) {
   line(out, "listeners that the node does not lend", joined(array_of(object_of(plan, "listeners"), "missing")));
   const json::object& signature = object_of(plan, "signature");
   const std::string key = text_of(signature, "key_name");
-  line(out, "signature", text_of(signature, "state") + (key.empty() ? "" : ", key " + key));
+  if (!signature.empty())
+    line(
+        out, "signature",
+        text_of(signature, "state") + (key.empty() ? "" : ", key " + key) + ", policy " + text_of(signature, "policy"));
   if (const json::object& drain = object_of(plan, "drain"); !drain.empty()) line(out, "to drain", drain_text(drain));
   if (const json::object& canary = object_of(plan, "canary"); !canary.empty())
     line(out, "canary",
-         std::to_string(number_of(canary, "share_permille")) + " permille for " + span(canary, "for_ms"));
+         percent(number_of(canary, "share_permille")) + " of calls and connections for " + span(canary, "for_ms"));
   line(out, "probation", span(plan, "probation_ms"));
   if (const json::object& expected = object_of(plan, "expected"); !expected.empty())
     line(out, "expected to take",
          span(expected, "ms") + " (median of " + std::to_string(number_of(expected, "swaps")) + " swaps of this " +
              text_of(expected, "of") + ")");
+  else if (plan.contains("expected") && !to.empty())
+    line(out, "expected to take", "unknown, this node has made no swap yet");
   if (const json::object& running = object_of(plan, "running_change"); !running.empty())
     line(out, "now running",
          text_of(running, "action") + " by " + text_of(running, "who") + ", in phase " + text_of(running, "phase"));

@@ -5,6 +5,7 @@
 
 #include "../admin_socket.h"
 #include "../documents.h"
+#include "../last_words.h"
 #include "../plan_text.h"
 #include "../session.h"
 #include "../table.h"
@@ -143,8 +144,9 @@ Result<int> configure(Session& session, const Arguments& arguments) {
                      "flynn plugin configure " + slot + " <the former one; 'flynn plugin history' has the record>",
                      ""});
   if (!begun) return begun.error();
+  const LastWords words(words_when_left(slot));
   const auto answer = ask("plugin.configure", params, progress_to(session));
-  if (!answer) return answer.error();
+  if (!answer) return with_record(answer.error(), slot, "The former configuration is in force.");
   const bool live = text_of(as_object(*answer), "applied") == "live";
   return session.done(
       slot + (live ? " took the configuration while running.\n" : " was swapped to take the configuration.\n"),

@@ -9,6 +9,7 @@
 #include "../clock_text.h"
 #include "../documents.h"
 #include "../error_report.h"
+#include "../last_words.h"
 #include "../plan_text.h"
 #include "../terminal.h"
 
@@ -39,6 +40,7 @@ std::string span_of(const json::object& object, std::string_view key) {
 
 void print_swap(std::ostream& out, const json::object& swap) {
   const auto side = [](const json::object& version) {
+    if (version.empty()) return std::string("not running");
     return text_of(version, "version") + " (" + short_digest(version) + ", generation " +
            std::to_string(number_of(version, "generation")) + ")";
   };
@@ -53,7 +55,10 @@ void print_swap(std::ostream& out, const json::object& swap) {
     out << "  " << moved << " connections moved, " << lost << " lost\n";
   out << "swap completed in " << ms_of(swap, "total_ms") << " ms, pause " << ms_of(swap, "pause_ms")
       << " ms, old image "
-      << (flag_of(swap, "unmapped") ? "unmapped" : "still mapped ('flynn plugin list' shows zombies)") << '\n';
+      << (flag_of(swap, "unmapped")
+              ? "unmapped"
+              : "still mapped ('flynn plugin list' shows zombies): " + text_of(swap, "left_mapped_because"))
+      << '\n';
 }
 
 Status add_span(const Arguments& arguments, const char* option, const char* member, json::object& params) {
@@ -103,7 +108,10 @@ Result<json::object> params_of(const Arguments& arguments) {
 
 int report(Session& session, const Error& error) {
   if (session.json()) {
-    session.raw_err() << json::serialize(error_document(error)) << '\n';
+    json::object document = error_document(error);
+    document["error"].as_object()["exit_code"] = kRefused;
+    session.raw_err() << json::serialize(document) << '\n';
+    session.shown();
   } else {
     print_error(session.err(), error);
   }
@@ -152,11 +160,41 @@ Status add_lock_wait(const Arguments& arguments, json::object& params) {
   return add_span(arguments, "lock-wait", "lock_wait_ms", params);
 }
 
-/// Where nothing answers, nobody knows what serves.
-static Error with_record(Error error, const std::string& serves) {
-  if (error.code == ErrorCode::kHostUnreachable) return error;
-  return error.advise(serves + " 'flynn plugin history' has the record.");
+Error with_record(const Error& error, const std::string& slot, const std::string& serves) {
+  switch (error.code) {
+    case ErrorCode::kHostUnreachable:
+      // Where nothing answered, nothing was begun. A host that died meanwhile boots what was in force before.
+      if (error.what.starts_with("connect")) return error;
+      return error.advise("A host that ended meanwhile comes back with the version before: 'flynn plugin list' says.");
+    case ErrorCode::kNotFound:
+      return error.advise(
+          "'flynn plugin list' shows the slots; a file must be there for flynn-host. Nothing was changed.");
+    case ErrorCode::kConflict:
+      return error.advise("Nothing was begun. 'flynn plugin watch " + slot + "' shows the change that runs.");
+    default:
+      return error.advise(serves + " 'flynn plugin history' has the record.");
+  }
 }
+
+std::string words_when_left(const std::string& slot) {
+  return "flynn-host goes on with what it has begun: 'flynn plugin watch " + slot +
+         "' shows it. What only waited for another change is not begun.";
+}
+
+namespace {
+
+// How to undo what has been done, now that it is known what that was.
+Change change_of(const std::string& slot, const json::object& swap) {
+  const json::object &from = object_of(swap, "from"), &to = object_of(swap, "to");
+  Change change{{"swap " + slot}, "flynn plugin rollback " + slot, ""};
+  if (from.empty())
+    change.undo.clear(), change.permanent = "nothing ran in " + slot + " before";
+  else if (text_of(from, "digest") == text_of(to, "digest") && !text_of(to, "digest").empty())
+    change.undo.clear(), change.permanent = "it is the version that ran before";
+  return change;
+}
+
+}  // namespace
 
 Result<int> swap_plugin(Session& session, const Arguments& arguments) {
   const auto params = params_of(arguments);
@@ -168,13 +206,15 @@ Result<int> swap_plugin(Session& session, const Arguments& arguments) {
   if (planned) return plan(session, *params);
   const std::string slot = arguments.at(0);
   if (auto begun = session.begin({{"swap " + slot}, "flynn plugin rollback " + slot, ""}); !begun) return begun.error();
+  const LastWords words(words_when_left(slot));
   const auto answer = admin_request(admin_socket_path(), "plugin.swap", *params, progress_to(session));
-  if (!answer) return with_record(answer.error(), "The old version serves on.");
+  if (!answer) return with_record(answer.error(), slot, "The old version serves on.");
   if (session.json()) {
     session.show(*answer);
     return 0;
   }
   print_swap(session.out(), as_object(*answer));
+  (void)session.begin(change_of(slot, as_object(*answer)));
   return session.done("");
 }
 
@@ -182,10 +222,11 @@ Result<int> roll_back_plugin(Session& session, const Arguments& arguments) {
   json::object params{{"slot", arguments.at(0)}};
   if (auto added = add_lock_wait(arguments, params); !added) return added.error();
   const std::string slot = arguments.at(0);
-  const Change change{{"return " + slot + " to the version before"}, "flynn plugin swap " + slot + " <file.so>", ""};
+  const Change change{{"return " + slot + " to the version before"}, "flynn plugin rollback " + slot, ""};
   if (auto begun = session.begin(change); !begun) return begun.error();
+  const LastWords words(words_when_left(slot));
   const auto answer = admin_request(admin_socket_path(), "plugin.rollback", params, progress_to(session));
-  if (!answer) return with_record(answer.error(), "The present version serves on.");
+  if (!answer) return with_record(answer.error(), slot, "The present version serves on.");
   if (session.json()) return session.show(*answer), 0;
   print_swap(session.out(), as_object(*answer));
   return session.done("");
@@ -208,6 +249,9 @@ Result<int> watch_plugins(Session& session, const Arguments& arguments) {
     session.out() << '\n' << std::flush;
   };
   const auto params = arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}};
+  // Where nothing is being changed nothing would be shown, which looks like a hang.
+  session.err() << "watching " << (arguments.values.empty() ? "every slot" : arguments.at(0)) << "; Ctrl-C ends it\n"
+                << std::flush;
   const auto answer = admin_request(admin_socket_path(), "plugin.watch", params, show);
   if (!answer) return answer.error();
   if (as_json) session.shown();

@@ -16,6 +16,10 @@ Result<int> watch_plugins(Session& session, const Arguments& arguments);
 
 /// Live lines for a person; a log of a script gets the summary only.
 Progress progress_to(Session& session);
+/// An error of a change of `slot` with what to do next; `serves` says what is in force after a refusal.
+Error with_record(const Error& error, const std::string& slot, const std::string& serves);
+/// For who leaves while the host works (LastWords).
+std::string words_when_left(const std::string& slot);
 /// How long to wait for another change of the slot, as every command that changes one understands it.
 inline constexpr Option kLockWait{0, "lock-wait", "seconds", "how long to wait for another change of the slot"};
 Status add_lock_wait(const Arguments& arguments, boost::json::object& params);

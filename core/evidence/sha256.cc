@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,8 +35,12 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 Result<std::string> sha256_of_file(const std::filesystem::path& file) {
-  const UniqueFd source(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  // A pipe would be waited for without end, a device read without one.
+  const UniqueFd source(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!source) return errno_error(errno, "open " + file.string());
+  struct stat status {};
+  if (::fstat(source.get(), &status) != 0) return errno_error(errno, "stat " + file.string());
+  if (!S_ISREG(status.st_mode)) return Error{Code::invalid_argument, file.string() + ": not a regular file"};
   Sha256 digest;
   std::array<char, 65536> chunk{};
   while (true) {

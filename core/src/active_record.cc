@@ -54,6 +54,7 @@ Result<ActiveRecord> ActiveRecord::load(std::filesystem::path file) {
     slot.current = version_of(*entry, "current");
     slot.previous = version_of(*entry, "previous");
     slot.pending = version_of(*entry, "pending");
+    slot.attempt = string_or(*entry, "attempt");
     slot.configured_digest = string_or(*entry, "configured_digest");
     slot.last_generation = int_or(*entry, "last_generation");
     slot.crashes = times_of(*entry, "crashes");
@@ -72,6 +73,7 @@ Result<void> ActiveRecord::save() const {
     slots[name] = {{"current", to_json(slot.current)},
                    {"previous", to_json(slot.previous)},
                    {"pending", to_json(slot.pending)},
+                   {"attempt", slot.attempt},
                    {"configured_digest", slot.configured_digest},
                    {"last_generation", slot.last_generation},
                    {"crashes", json::array(slot.crashes.begin(), slot.crashes.end())},

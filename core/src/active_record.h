@@ -20,6 +20,8 @@ struct SlotRecord {
   std::optional<RecordedVersion> current, previous;
   /// A swap that was not committed when this was written: its presence at boot means that the host died during one.
   std::optional<RecordedVersion> pending;
+  /// The version of a swap that has begun but has not been given any work: as with `pending`.
+  std::string attempt;
   /// Digest of the configured file when `current` was swapped in: when the file changes, it wins again.
   std::string configured_digest;
   std::int64_t last_generation = 0;

@@ -47,16 +47,17 @@ Result<SwapOptions> options_of(const json::object& params, const AdminClient& cl
   SwapOptions options;
   options.who = client.who;
   options.wanted = [&client] { return !client.has_left(); };
-  for (auto [member, place] : {std::pair{"drain_ms", &options.drain}, std::pair{"canary_for_ms", &options.canary_for},
-                               std::pair{"lock_wait_ms", &options.lock_wait}}) {
+  for (auto [member, place] :
+       {std::pair{"canary_for_ms", &options.canary_for}, std::pair{"lock_wait_ms", &options.lock_wait}}) {
     auto span = duration(params, member);
     if (!span) return span.error();
     *place = *span;
   }
-  if (params.contains("probation_ms")) {
-    auto span = duration(params, "probation_ms");
+  for (auto [member, place] : {std::pair{"drain_ms", &options.drain}, std::pair{"probation_ms", &options.probation}}) {
+    if (!params.contains(member)) continue;
+    auto span = duration(params, member);
     if (!span) return span.error();
-    options.probation = *span;
+    *place = *span;
   }
   if (params.contains("canary_permille")) {
     const auto share = find_int(params, "canary_permille");

@@ -192,17 +192,26 @@ Result<std::unique_ptr<Generation>> Node::make_generation(SlotPlan& entry, const
   return made;
 }
 
-Result<void> Node::bring_up(SlotPlan& entry, const std::filesystem::path& file) {
+Result<void> Node::bring_up(SlotPlan& entry, const std::filesystem::path& file, const PhaseTold& told) {
   if (const auto missing = missing_for(entry.manifest); !missing.empty())
     return Error{Code::unavailable, "it requires " + missing + ", which no running plugin provides"};
   set_status(entry, "starting");
+  const auto enter = [&](const char* phase, std::chrono::milliseconds limit) {
+    if (told) told(phase, limit);
+  };
+  enter("load", config_.core.lifecycle);
   auto made = make_generation(entry, file, entry.manifest);
   if (!made) return made.error();
   auto& generation = **made;
   const auto patience = [&] { return Deadline::after(config_.core.lifecycle); };
+  enter("configure", config_.core.lifecycle);
   auto up = generation.configure(entry.config_json, patience());
-  if (up) up = generation.start(patience());
   if (up) {
+    enter("start", config_.core.lifecycle);
+    up = generation.start(patience());
+  }
+  if (up) {
+    enter("health", config_.core.healthy);
     const auto deadline = Deadline::after(config_.core.healthy);
     up = generation.health(deadline);
     // It may still be reading its state; a hang, though, is not waited for twice.
@@ -218,6 +227,7 @@ Result<void> Node::bring_up(SlotPlan& entry, const std::filesystem::path& file) 
     // In force before it acts: activate may already bring calls back to it.
     entry.slot->set_current(std::move(*made));
     door_.announce(*entry.slot, entry.manifest.provides);
+    enter("activate", config_.core.lifecycle);
     up = generation.activate(patience());
     if (!up) *made = entry.slot->set_current(nullptr);
   }

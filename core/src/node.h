@@ -56,6 +56,9 @@ struct SwapOutcome {
   json::object from, to;
 };
 
+/// At the begin of a phase; `limit` is its deadline, zero when it has none of its own.
+using PhaseTold = std::function<void(const char* phase, std::chrono::milliseconds limit)>;
+
 /// Thread: boot, tend, shut_down by the main thread; the rest [any].
 class Node {
  public:
@@ -115,16 +118,20 @@ class Node {
   std::vector<SlotPlan*> start_order();
   std::string missing_for(const Manifest& manifest) const;
   Result<void> read_manifest(SlotPlan& entry);
-  Result<void> bring_up(SlotPlan& entry, const std::filesystem::path& file);
+  class Attempt;
+  using FileChoice = std::function<Result<std::filesystem::path>()>;
+  Result<void> bring_up(SlotPlan& entry, const std::filesystem::path& file, const PhaseTold& enter = {});
   Result<std::unique_ptr<Generation>> make_generation(SlotPlan& entry, const std::filesystem::path& file,
                                                       const Manifest& manifest);
   Result<void> admit(SlotPlan& entry, const std::filesystem::path& file, const StagedFile& staged,
                      const Manifest& manifest);
   void settle_record(SlotPlan& entry);
+  void note_undone(SlotPlan& entry, json::object undone, std::string words);
   void settle_crash(SlotPlan& entry, SlotRecord& record, const CrashNote& crash);
   bool stays_quarantined(SlotPlan& entry);
   void lift_quarantine(SlotPlan& entry);
-  Result<SwapOutcome> install(SlotPlan& entry, const std::filesystem::path& file, SlotChange& change);
+  Result<SwapOutcome> install(SlotPlan& entry, const std::filesystem::path& file, const SwapOptions& options,
+                              SlotChange& change);
   void audit_start(SlotPlan& entry, const std::string& outcome);
   void audit_boot();
   json::object version_in_force(const SlotPlan& entry) const;
@@ -137,7 +144,14 @@ class Node {
   Result<std::unique_ptr<SlotChange>> begin_change(SlotPlan& entry, const std::string& action, SwapOptions options);
   Result<SwapOutcome> replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
                               const std::string& why, SlotChange& change, const SwapProgress& progress);
-  PlanInput plan_input(const SlotPlan& entry, const Generation& old, const std::filesystem::path& file) const;
+  /// `choose` is asked once no other change of the slot runs.
+  Result<SwapOutcome> change_version(SlotPlan& entry, const std::string& action, const FileChoice& choose,
+                                     const SwapOptions& options, const SwapProgress& progress);
+  Result<std::filesystem::path> file_of_previous(const std::string& slot);
+  Result<bool> apply_config(SlotPlan& entry, const std::string& config_json, const SwapOptions& options,
+                            SlotChange& change, const SwapProgress& progress);
+  /// `old`: what runs in the slot; null: nothing.
+  PlanInput plan_input(const SlotPlan& entry, const Generation* old, const std::filesystem::path& file) const;
   SwapOptions filled_in(SwapOptions options) const;
   Result<void> record_pending(SlotPlan& entry, const Generation& next);
   void record_commit(SlotPlan& entry, const RecordedVersion& next);

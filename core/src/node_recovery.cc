@@ -1,9 +1,9 @@
 // After a crash: what is undone, what returns, what is not started again; and how the operator brings it back.
 #include <chrono>
 
-#include "config_schema.h"
 #include "crash_loop.h"
 #include "node.h"
+#include "swap_attempt.h"
 
 namespace flynn::core {
 namespace {
@@ -29,21 +29,32 @@ RecordedVersion recorded(const Generation& generation) {
 void Node::settle_record(SlotPlan& entry) {
   auto& record = record_.slot(entry.config.slot);
   const bool crashed = last_crash_ && last_crash_->slot == entry.config.slot;
-  if (!record.pending) {
-    if (crashed) settle_crash(entry, record, *last_crash_);
+  const auto pending = std::exchange(record.pending, std::nullopt);
+  const auto attempt = std::exchange(record.attempt, "");
+  const auto why = crashed ? " (" + last_crash_->what + ")" : "";
+  if (pending) {
+    note_undone(entry, {{"version", pending->version}, {"digest", pending->digest}},
+                pending->version + " was undone: the host ended before that swap was committed" + why +
+                    "; the version before it is in force");
     return;
   }
-  const auto undone = *record.pending;
-  record.pending.reset();
-  entry.note = undone.version + " was undone: the host ended while that swap was on probation" +
-               (crashed ? " (" + last_crash_->what + ")" : "") + "; the version before it is in force";
+  // A new version that crashes before it has any work is no fault of the one in force.
+  const bool by_the_new_one =
+      !attempt.empty() && crashed && last_crash_->digest != digest_of_file(boot_file(entry)).value_or("");
+  if (!attempt.empty())
+    note_undone(entry, {{"version", attempt}},
+                "the swap to " + attempt + " was given up: the host ended before " + attempt + " had any work" +
+                    (by_the_new_one ? why : "") + "; the version before it never left");
+  if (crashed && !by_the_new_one) settle_crash(entry, record, *last_crash_);
+}
+
+void Node::note_undone(SlotPlan& entry, json::object undone, std::string words) {
+  entry.note = std::move(words);
   log_.write(FLYNN_LOG_WARN, entry.config.slot, "swap_undone_at_boot",
-             {{"version", undone.version}, {"why", entry.note}});
-  json::object note{{"slot", entry.config.slot},
-                    {"action", "swap_undone"},
-                    {"from", {{"version", undone.version}, {"digest", undone.digest}}},
-                    {"outcome", entry.note}};
-  if (crashed) note["crash"] = last_crash_->document();
+             {{"version", string_or(undone, "version")}, {"why", entry.note}});
+  json::object note{
+      {"slot", entry.config.slot}, {"action", "swap_undone"}, {"from", std::move(undone)}, {"outcome", entry.note}};
+  if (last_crash_ && last_crash_->slot == entry.config.slot) note["crash"] = last_crash_->document();
   history_->add(std::move(note));
 }
 
@@ -133,22 +144,27 @@ Result<std::string> Node::start_plugin(const std::string& slot) {
 }
 
 // A swap when nothing runs: the file takes the slot if it comes up, and what was there stays down if not.
-Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& file, SlotChange& change) {
-  auto manifest = verify_plugin(file);
-  if (!manifest) return manifest.error();
-  if (!entry.manifest.name.empty() && manifest->name != entry.manifest.name)
-    return Error{Code::failed_precondition, file.string() + ": it is the plugin \"" + manifest->name +
-                                                "\", but the slot holds \"" + entry.manifest.name + "\""};
-  auto config = apply_config_schema(manifest->config_schema, entry.config.config_json);
-  if (!config)
-    return config.error().context("the configuration of " + entry.config.slot + " does not suit " + file.string());
-  change.enter("start", config_.core.lifecycle);
-  const auto status = entry.status;
-  auto manifest_before = std::exchange(entry.manifest, *manifest);
-  auto config_before = std::exchange(entry.config_json, *config);
-  if (auto up = bring_up(entry, file); !up) {
-    entry.manifest = std::move(manifest_before);
-    entry.config_json = std::move(config_before);
+Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& file, const SwapOptions& options,
+                                  SlotChange& change) {
+  const PhaseTold enter = [&](const char* phase, std::chrono::milliseconds limit) { change.enter(phase, limit); };
+  enter("verify", std::chrono::milliseconds(0));
+  auto input = plan_input(entry, nullptr, file);
+  input.with_canary = options.canary_permille > 0;
+  const auto judged = core::plan_swap(input);
+  if (!judged.manifest.version.empty()) change.note()["to"] = json::object{{"version", judged.manifest.version}};
+  if (auto allowed = judged.verdict(file); !allowed) return allowed.error();
+  const Attempt attempt(*this, entry, judged.manifest.version);
+  auto manifest = judged.manifest;
+  auto config = judged.config;
+  const auto exchange_both = [&] {
+    const std::lock_guard lock(mutex_);
+    std::swap(entry.manifest, manifest);
+    std::swap(entry.config_json, config);
+    return entry.status;
+  };
+  const auto status = exchange_both();
+  if (auto up = bring_up(entry, file, enter); !up) {
+    (void)exchange_both();
     set_status(entry, status.state, status.reason);
     return up.error();
   }
@@ -166,6 +182,7 @@ Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& 
   outcome.to = {
       {"version", version.version}, {"digest", version.digest}, {"generation", entry.slot->current()->facts().number}};
   outcome.report.unmapped = true;
+  outcome.report.total_ms = change.elapsed_ms();
   change.note()["to"] = outcome.to;
   return outcome;
 }

@@ -2,6 +2,7 @@
 #include "config_schema.h"
 #include "node.h"
 #include "sha256.h"
+#include "swap_attempt.h"
 
 namespace flynn::core {
 namespace {
@@ -55,6 +56,21 @@ class Unsettled {
   std::function<void(bool)> set_;
 };
 
+// How long each phase lasted that begins where the last one ended.
+class PhaseClock {
+ public:
+  void end(const char* phase) {
+    const auto now = std::chrono::steady_clock::now();
+    phases_.push_back({phase, std::chrono::duration<double, std::milli>(now - began_).count()});
+    began_ = now;
+  }
+  void put_before(std::vector<SwapPhase>& phases) { phases.insert(phases.begin(), phases_.begin(), phases_.end()); }
+
+ private:
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+  std::vector<SwapPhase> phases_;
+};
+
 void note_report(json::object& note, const SwapReport& report) {
   json::object phases;
   for (const auto& phase : report.phases) phases[phase.name] = phase.ms;
@@ -72,7 +88,9 @@ void note_report(json::object& note, const SwapReport& report) {
 
 Result<void> Node::record_pending(SlotPlan& entry, const Generation& next) {
   const std::lock_guard lock(mutex_);
-  record_.slot(entry.config.slot).pending = recorded(next);
+  auto& record = record_.slot(entry.config.slot);
+  record.pending = recorded(next);
+  record.attempt.clear();
   return record_.save();
 }
 
@@ -80,6 +98,7 @@ void Node::record_commit(SlotPlan& entry, const RecordedVersion& next) {
   const std::lock_guard lock(mutex_);
   auto& record = record_.slot(entry.config.slot);
   record.pending.reset();
+  record.attempt.clear();
   record.current = next;
   record.configured_digest = digest_of_file(entry.config.path).value_or("");
   // What the record names must be whole after a power cut.
@@ -108,6 +127,7 @@ Result<std::unique_ptr<SlotChange>> Node::begin_change(SlotPlan& entry, const st
 Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
                                   const std::string& why, SlotChange& change, const SwapProgress& progress) {
   std::function<void()> in_force;  // once probation has passed: what is left is the end of the old one
+  PhaseClock before;               // of the phases that are not the swap's own
   Teller teller(change, progress);
   const auto enter = [&](const std::string& phase, std::chrono::milliseconds limit) {
     teller.enter(phase, limit);
@@ -118,19 +138,23 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   auto* old = entry.slot->current();
   if (old == nullptr)
     return Error{Code::unavailable, entry.config.slot + " is not running, so there is nothing to replace"};
-  auto input = plan_input(entry, *old, file);
-  input.with_canary = options.canary_permille > 0;
-  const auto judged = core::plan_swap(input);
-  if (auto allowed = judged.verdict(file); !allowed) return allowed.error();
-
   SwapOutcome outcome;
   outcome.from = facts_of(*old);
   const auto old_version = recorded(*old);
   change.note()["from"] = outcome.from;
+  auto input = plan_input(entry, old, file);
+  input.with_canary = options.canary_permille > 0;
+  const auto judged = core::plan_swap(input);
+  if (!judged.manifest.version.empty()) change.note()["to"] = json::object{{"version", judged.manifest.version}};
+  if (auto allowed = judged.verdict(file); !allowed) return allowed.error();
+  before.end("verify");
+
   const auto limit = config_.core.lifecycle;
   enter("load", limit);
+  const Attempt attempt(*this, entry, judged.manifest.version);
   auto next = make_generation(entry, file, judged.manifest);
   if (!next) return next.error();
+  before.end("load");
   outcome.to = facts_of(**next);
   const auto next_version = recorded(**next);
   change.note()["to"] = outcome.to;
@@ -139,6 +163,7 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
     (*next)->retire(Deadline::after(config_.core.stop));
     return configured.error();
   }
+  before.end("configure");
   in_force = [&] {
     {
       const std::lock_guard lock(mutex_);
@@ -154,10 +179,13 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
              [this] { return stopping_.load(); }});
   const auto swapped = swap.run(std::move(*next));
   outcome.report = std::move(swap.report());
+  before.put_before(outcome.report.phases);
+  outcome.report.total_ms = change.elapsed_ms();
   note_report(change.note(), outcome.report);
   if (!swapped) {
     const std::lock_guard lock(mutex_);
     record_.slot(entry.config.slot).pending.reset();
+    record_.slot(entry.config.slot).attempt.clear();
     if (auto saved = record_.save(); !saved) log_.error("record_not_saved", {{"error", saved.error().message}});
     return swapped.error();
   }
@@ -183,25 +211,36 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
 Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::path& file,
                                std::chrono::milliseconds drain, const SwapProgress& progress) {
   SwapOptions options;
-  options.drain = drain;
+  if (drain.count() > 0) options.drain = drain;
   return swap(slot, file, options, progress);
 }
 
 Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::path& file, const SwapOptions& options,
                                const SwapProgress& progress) {
-  auto* entry = plan(slot);
-  if (entry == nullptr)
-    return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
-  auto change = begin_change(*entry, "swap", options);
+  auto entry = known(slot);
+  if (!entry) return entry.error();
+  return change_version(
+      **entry, "swap", [&] { return file; }, options, progress);
+}
+
+Result<SwapOutcome> Node::change_version(SlotPlan& entry, const std::string& action, const FileChoice& choose,
+                                         const SwapOptions& options, const SwapProgress& progress) {
+  const auto& slot = entry.config.slot;
+  auto change = begin_change(entry, action, options);
   if (!change) return change.error();
+  auto file = choose();
+  if (!file) {
+    (*change)->set_outcome("refused: " + file.error().message);
+    return file.error();
+  }
   history_->add(
-      {{"slot", slot}, {"action", "swap_begins"}, {"file", file.string()}, {"from", version_in_force(*entry)}});
-  auto outcome = entry->slot->current() == nullptr ? install(*entry, file, **change)
-                                                   : replace(*entry, file, options, "swap", **change, progress);
-  json::object note{{"slot", slot}, {"action", "swap"}, {"file", file.string()}};
+      {{"slot", slot}, {"action", "swap_begins"}, {"file", file->string()}, {"from", version_in_force(entry)}});
+  auto outcome = entry.slot->current() == nullptr ? install(entry, *file, options, **change)
+                                                  : replace(entry, *file, options, action, **change, progress);
+  json::object note{{"slot", slot}, {"action", "swap"}, {"file", file->string()}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
   const auto told = outcome ? std::string("committed") : "refused or rolled back: " + outcome.error().message;
-  note["signature"] = newest_signature(*entry);
+  note["signature"] = newest_signature(entry);
   note["outcome"] = told;
   history_->add(std::move(note));
   (*change)->set_outcome(told);
@@ -209,65 +248,76 @@ Result<SwapOutcome> Node::swap(const std::string& slot, const std::filesystem::p
   return outcome;
 }
 
-Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress& progress, const SwapOptions& options) {
-  auto* entry = plan(slot);
-  if (entry == nullptr)
-    return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
-  std::filesystem::path file;
+// Which one that is, is known only when no other change runs any more.
+Result<std::filesystem::path> Node::file_of_previous(const std::string& slot) {
   RecordedVersion version;
   {
     const std::lock_guard lock(mutex_);
     const auto& previous = record_.slot(slot).previous;
     if (!previous)
-      return Error{Code::failed_precondition, slot + " has not been swapped, so there is no version to go back to"};
-    file = previous->path;
+      return Error{Code::failed_precondition,
+                   slot + " has not been swapped for another version, so there is none to go back to"};
     version = *previous;
   }
-  if (digest_of_file(file).value_or("") != version.digest)
-    return Error{Code::failed_precondition, "the kept file of " + slot + " " + version.version + " (" + file.string() +
+  if (digest_of_file(version.path).value_or("") != version.digest)
+    return Error{Code::failed_precondition, "the kept file of " + slot + " " + version.version + " (" + version.path +
                                                 ") is gone or was changed: swap in a file of that version instead"};
   history_->add({{"slot", slot},
                  {"action", "rollback_begins"},
                  {"to", {{"version", version.version}, {"digest", version.digest}}}});
-  return swap(slot, file, options, progress);
+  return std::filesystem::path(version.path);
 }
 
-Result<bool> Node::configure(const std::string& slot, const std::string& config_json, const SwapOptions& options,
-                             const SwapProgress& progress) {
-  auto* entry = plan(slot);
-  if (entry == nullptr)
-    return Error{Code::not_found, "there is no slot \"" + slot + "\" (flynn plugin list shows all)"};
-  auto change = begin_change(*entry, "configuration", options);
-  if (!change) return change.error();
-  auto judged = apply_config_schema(entry->manifest.config_schema, config_json);
+Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress& progress, const SwapOptions& options) {
+  auto entry = known(slot);
+  if (!entry) return entry.error();
+  return change_version(
+      **entry, "rollback", [&] { return file_of_previous(slot); }, options, progress);
+}
+
+Result<bool> Node::apply_config(SlotPlan& entry, const std::string& config_json, const SwapOptions& options,
+                                SlotChange& change, const SwapProgress& progress) {
+  auto judged = apply_config_schema(entry.manifest.config_schema, config_json);
   if (!judged) return judged.error();
-  auto* current = entry->slot->current();
-  if (current == nullptr) return Error{Code::unavailable, slot + " is not running"};
+  auto* current = entry.slot->current();
+  if (current == nullptr) return Error{Code::unavailable, entry.config.slot + " is not running"};
   auto applied = current->configure(*judged, Deadline::after(config_.core.lifecycle));
   if (!applied && applied.error().code != Code::restart_required) return applied.error();
   const auto remember = [&](const std::string& config) {
     const std::lock_guard state(mutex_);
-    return std::exchange(entry->config.config_json, config);
+    return std::exchange(entry.config.config_json, config);
   };
   const auto before = remember(config_json);
   if (!applied) {
-    auto swapped = replace(*entry, current->file().path, options, "configure", **change, progress);
+    auto swapped = replace(entry, current->file().path, options, "configure", change, progress);
     if (!swapped) {
       remember(before);
       return swapped.error();
     }
   } else {
     const std::lock_guard state(mutex_);
-    entry->config_json = *judged;
+    entry.config_json = *judged;
   }
-  record_config(*entry);
+  record_config(entry);
+  return applied.ok();
+}
+
+Result<bool> Node::configure(const std::string& slot, const std::string& config_json, const SwapOptions& options,
+                             const SwapProgress& progress) {
+  auto entry = known(slot);
+  if (!entry) return entry.error();
+  auto change = begin_change(**entry, "configuration", options);
+  if (!change) return change.error();
+  const auto live = apply_config(**entry, config_json, options, **change, progress);
   json::object note{{"slot", slot}, {"action", "configure"}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
   note["config_sha256"] = sha256_hex(config_json);  // never the values: some are secrets
-  note["outcome"] = applied ? "live" : "by a swap of the same version";
+  note["outcome"] = !live   ? "refused or rolled back: " + live.error().message
+                    : *live ? "live"
+                            : "by a swap of the same version";
   (*change)->set_outcome(string_or(note, "outcome"));
   history_->add(std::move(note));
-  return applied.ok();
+  return live;
 }
 
 }  // namespace flynn::core

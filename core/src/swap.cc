@@ -22,6 +22,12 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+// How the process of a caged one ended, if it did.
+std::optional<std::string> ended(const Generation& generation) {
+  const auto end = generation.cage() == nullptr ? std::nullopt : generation.cage()->end();
+  return end ? std::optional(end->words) : std::nullopt;
+}
+
 constexpr int kHealthPollMinMs = 1, kHealthPollMaxMs = 20;
 constexpr auto kCanarySlice = std::chrono::milliseconds(20), kPauseSlice = std::chrono::milliseconds(100),
                kStepEnds = std::chrono::milliseconds(500);
@@ -176,6 +182,10 @@ Result<void> Swap::canary(Generation& old, Generation& next) {
     auto look = after(patience_.probation_interval);
     while (!end.passed()) {
       pump.share(options_.canary_permille, kCanarySlice);
+      if (const auto gone = ended(old)) {
+        breached_ = Clock::now();
+        return Error{Code::failed_precondition, "canary: the version in force ended: " + *gone};
+      }
       if (!look.passed() && !end.passed()) continue;
       if (auto well = look_at("canary"); !well) return well;
       look = after(patience_.probation_interval);
@@ -185,8 +195,11 @@ Result<void> Swap::canary(Generation& old, Generation& next) {
   if (!passed) {
     slot_.end_canary();
     report_.back_ms = ms_since(breached_);
-    if (pump.works()) pump.share(0, Milliseconds(1));
-    hand_back(next, old);
+    // Where the old one has gone nobody waits for connections: its slot is filled again once this swap is over.
+    if (!ended(old)) {
+      if (pump.works()) pump.share(0, Milliseconds(1));
+      hand_back(next, old);
+    }
   }
   count(pump);
   return passed;
@@ -235,8 +248,8 @@ void Swap::dispose(std::unique_ptr<Generation> unused) {
 
 // The connections that the new one has already; what can't move ends there, within the drain's deadline.
 void Swap::hand_back(Generation& next, Generation& old) {
-  (void)phase("hand back", options_.drain, [&]() -> Result<void> {
-    const auto deadline = after(options_.drain);
+  (void)phase("hand back", *options_.drain, [&]() -> Result<void> {
+    const auto deadline = after(*options_.drain);
     warn_of("quiesce_failed", next.quiesce(after(patience_.quiesce)));
     ConnectionPump pump(next, old, patience_.lifecycle, log_);
     pump.move_all(deadline);
@@ -291,8 +304,8 @@ void Swap::roll_back(std::unique_ptr<Generation> old) {
 }
 
 void Swap::retire(std::unique_ptr<Generation> old, ConnectionPump& pump) {
-  const auto drained = phase("drain", options_.drain, [&] {
-    const auto deadline = after(options_.drain);
+  const auto drained = phase("drain", *options_.drain, [&] {
+    const auto deadline = after(*options_.drain);
     pump.move_all(deadline);
     return old->drain(deadline);
   });

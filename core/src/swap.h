@@ -17,8 +17,7 @@ namespace flynn::core {
 
 /// What the operator asked for; absent or zero: as configured.
 struct SwapOptions {
-  std::chrono::milliseconds drain{0};
-  std::optional<std::chrono::milliseconds> probation;
+  std::optional<std::chrono::milliseconds> drain, probation;
   unsigned canary_permille = 0;  ///< 0: no canary
   std::chrono::milliseconds canary_for{0};
   std::chrono::milliseconds lock_wait{0};  ///< for another change of the slot to end

@@ -48,7 +48,9 @@ class Judge {
     auto& document = plan_.document;
     document["slot"] = input_.slot;
     document["path"] = input_.file.string();
-    document["from"] = json::object{{"version", old_.version}, {"digest", input_.old_digest}};
+    document["from"] = input_.running
+                           ? json::value(json::object{{"version", old_.version}, {"digest", input_.old_digest}})
+                           : json::value();
     if (read_file()) {
       document["to"] = json::object{{"version", plan_.manifest.version}, {"digest", input_.new_digest}};
       judge_name();
@@ -82,7 +84,7 @@ class Judge {
   // Another plugin may take the slot if it does all that the old one does (judge_provides) and nothing has to be handed
   // from one to the other.
   void judge_name() {
-    if (next().name == old_.name) return;
+    if (next().name == old_.name || old_.name.empty()) return;
     plan_.document["plugin"] = json::object{{"from", old_.name}, {"to", next().name}};
     if (next().swap == SwapMode::exclusive || old_.swap == SwapMode::exclusive)
       refuse("it is the plugin \"" + next().name + "\", but the slot holds \"" + old_.name +
@@ -95,11 +97,20 @@ class Judge {
     for (const auto& before : old_.provides) {
       const auto* after = same_major(next().provides, before);
       list.push_back(provided(before, &before, after));
-      if (after == nullptr) refuse("it does not provide " + before.text() + ", as the version in force does");
+      if (after == nullptr) judge_lack_of(before);
     }
     for (const auto& after : next().provides)
       if (same_major(old_.provides, after) == nullptr) list.push_back(provided(after, nullptr, &after));
     plan_.document["provides"] = std::move(list);
+  }
+
+  // A version of the same plugin that is started where nothing runs takes away only what somebody waits for.
+  void judge_lack_of(const InterfaceId& before) {
+    if (input_.running || next().name != old_.name)
+      return refuse("it does not provide " + before.text() + ", as the version in force does");
+    for (const auto& user : input_.dependants)
+      if (user.needs.same_major(before))
+        refuse("it does not provide " + before.text() + ", which " + user.slot + " requires");
   }
 
   json::object provided(const InterfaceId& id, const InterfaceId* before, const InterfaceId* after) {
@@ -159,6 +170,13 @@ class Judge {
   }
 
   void judge_mode() {
+    if (!input_.running) {
+      plan_.document["swap"] = json::object{{"mode", "start"}, {"from", nullptr}, {"to", name_of(next().swap)}};
+      if (input_.with_canary)
+        refuse("a canary needs a version in force beside it, but " + input_.slot +
+               " is not running: leave --canary out");
+      return;
+    }
     const bool exclusive = next().swap == SwapMode::exclusive || old_.swap == SwapMode::exclusive;
     plan_.document["swap"] = json::object{
         {"mode", exclusive ? "exclusive" : "overlap"}, {"from", name_of(old_.swap)}, {"to", name_of(next().swap)}};

@@ -25,7 +25,8 @@ struct PlanInput {
     InterfaceId needs;
   };
   std::string slot;
-  Manifest old_manifest;
+  bool running = true;                 ///< false: nothing is in force, and the file would just be started
+  Manifest old_manifest;               ///< not running: of the version that should; nameless if that has none
   std::string old_digest, old_config;  ///< as it runs
   std::filesystem::path file;
   Result<ElfFacts> file_facts = Error{};

@@ -1,5 +1,6 @@
 // Canary, probation and the gate over both: who serves what share, and how a version that is worse goes.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <thread>
 
@@ -89,6 +90,28 @@ TEST(Canary, ThatFailsGoesAndTheOldVersionNeverLeft) {
   EXPECT_EQ(int_or(gate_of(entry).at("old").at("calls").as_object(), "failed"), 0) << entry;
   EXPECT_LT(entry.at("back_ms").to_number<double>(), 1000);
   EXPECT_EQ(zoo.zombies(), 0);
+}
+
+// Otherwise the slot would have nobody but the canary until its time is over: what died comes back when the swap ends.
+TEST(Canary, EndsAtOnceWhenTheVersionInForceDiesInItsCage) {
+  ZooNode zoo({{"cage", "good"}}, in_cages);
+  const auto process = [&] { return int_or(*zoo.node().inspect("cage"), "process"); };
+  const auto old = process();
+  Result<SwapOutcome> outcome = Error{};
+  std::thread swapper([&] {
+    outcome = zoo.node().swap("cage", zoo_file("good_2"), canary_of(100, 600s), [&](const std::string& phase, double) {
+      if (phase == "canary") ::kill(static_cast<pid_t>(old), SIGKILL);
+    });
+  });
+  swapper.join();
+
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_NE(outcome.error().message.find("the version in force ended: signal 9"), std::string::npos)
+      << outcome.error().message;
+  const auto deadline = Deadline::after(20s);
+  while (zoo.version() != "1.0.0" && !deadline.passed()) std::this_thread::yield();
+  EXPECT_EQ(zoo.version(), "1.0.0");
+  EXPECT_NE(process(), old);
 }
 
 TEST(Canary, IsNotForAPluginThatIsSwappedExclusively) {

@@ -67,6 +67,67 @@ TEST(Change, WaitsForTheOneThatRunsIfAskedTo) {
   EXPECT_EQ(zoo.version(), "1.0.0");
 }
 
+TEST(Change, ARollbackThatWaitedGoesBackFromWhatIsInForceThen) {
+  ZooNode zoo("good");
+  ASSERT_TRUE(zoo.swap("hang_in_drain").ok());
+  LongChange running(zoo);  // to good_2
+  SwapOptions options;
+  options.lock_wait = 20s;
+
+  const auto back = zoo.node().roll_back("cage", {}, options);
+
+  running.end();
+  ASSERT_TRUE(running.outcome.ok()) << running.outcome.error().message;
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(string_or(back->from, "version"), "2.0.0");
+  EXPECT_EQ(string_or(back->to, "digest"), string_or(running.outcome->from, "digest"));
+}
+
+TEST(Change, ARollbackThatIsRefusedTheSlotHasNotBegun) {
+  ZooNode zoo("hang_in_drain");
+  LongChange running(zoo);
+
+  EXPECT_EQ(zoo.node().roll_back("cage", {}).error().code, Code::conflict);
+
+  running.end();
+  EXPECT_EQ(string_or(zoo.last_in_history(), "action"), "swap");
+}
+
+TEST(Change, OfAConfigurationThatIsRefusedIsInTheHistory) {
+  ZooNode zoo("good");
+
+  ASSERT_FALSE(zoo.node().configure("cage", R"({"size":"large"})").ok());
+
+  const auto entry = zoo.last_in_history();
+  EXPECT_EQ(string_or(entry, "action"), "configure") << entry;
+  EXPECT_NE(string_or(entry, "outcome").find("refused or rolled back: "), std::string::npos) << entry;
+  EXPECT_EQ(json::serialize(entry).find("large"), std::string::npos) << "never the values";
+}
+
+TEST(Change, CountsEveryPhaseInItsWholeTime) {
+  ZooNode zoo("good");
+
+  const auto swapped = zoo.swap("good_2");
+
+  ASSERT_TRUE(swapped.ok()) << swapped.error().message;
+  std::set<std::string> names;
+  double sum = 0;
+  for (const auto& phase : swapped->report.phases) sum += phase.ms, names.insert(phase.name);
+  for (const char* name : {"verify", "load", "configure", "start", "stop and unload"})
+    EXPECT_TRUE(names.contains(name));
+  EXPECT_GE(swapped->report.total_ms, sum);
+}
+
+TEST(Change, ThatIsRefusedTellsTheHistoryFromWhatToWhat) {
+  ZooNode zoo("good");
+
+  ASSERT_FALSE(zoo.swap("needs_missing").ok());
+
+  const auto entry = zoo.last_in_history();
+  ASSERT_NE(find_object(entry, "from"), nullptr) << entry;
+  ASSERT_NE(find_object(entry, "to"), nullptr) << entry;
+}
+
 TEST(Change, IsNotBegunForAnOperatorWhoHasLeft) {
   ZooNode zoo("hang_in_drain");
   LongChange running(zoo);

@@ -146,6 +146,46 @@ TEST(Crash, OnProbationBootsTheVersionBefore) {
   EXPECT_TRUE(host.entry("crash").empty()) << "the version that is back did not crash";
 }
 
+TEST(Crash, OfANewVersionBeforeItHasWorkIsNoFaultOfTheOneInForce) {
+  const RunningHost host({{"cage", "good"}});
+  pid_t pid = host.wait_for_host();
+  ASSERT_TRUE(host.ask("plugin.swap", {{"slot", "cage"}, {"path", zoo_file("good_2")}}).contains("result"));
+
+  for (int crashes = 0; crashes < 3; ++crashes) {
+    (void)host.ask("plugin.swap", {{"slot", "cage"}, {"path", zoo_file("crash_in_start")}});
+    pid = host.wait_for_host(pid);
+    ASSERT_GT(pid, 1);
+    EXPECT_EQ(string_or(host.call("Version"), "version"), "2.0.0");
+  }
+
+  const auto note = string_or(host.slot("cage"), "note");
+  EXPECT_EQ(note.find("the swap to 1.0.0 was given up: the host ended before 1.0.0 had any work (signal 11"), 0u)
+      << note;
+  EXPECT_EQ(string_or(*find_object(host.entry("swap_undone"), "from"), "version"), "1.0.0");
+  EXPECT_TRUE(host.entry("crash").empty() && host.entry("crash_rollback").empty());
+  const auto back = host.ask("plugin.rollback", {{"slot", "cage"}});
+  EXPECT_TRUE(back.contains("result")) << "the way back is kept: " << json::serialize(back);
+}
+
+TEST(Crash, KilledWhileANewVersionStartsSaysThatTheSwapWasGivenUp) {
+  const RunningHost host({{"cage", "good"}});
+  const pid_t first = host.wait_for_host();
+  std::thread operator_who_swaps([&] {
+    (void)host.ask("plugin.swap", {{"slot", "cage"}, {"path", zoo_file("hang_in_start")}});
+  });
+  EXPECT_TRUE(RunningHost::wait_until([&] { return host.record().find(R"("attempt":"1)") != std::string::npos; }));
+
+  ::kill(first, SIGKILL);
+  operator_who_swaps.join();
+  ASSERT_GT(host.wait_for_host(first), 1);
+
+  EXPECT_EQ(string_or(host.call("Version"), "version"), "1.0.0");
+  EXPECT_EQ(
+      string_or(host.slot("cage"), "note"),
+      "the swap to 1.0.0 was given up: the host ended before 1.0.0 had any work; the version before it never left");
+  EXPECT_EQ(string_or(host.entry("swap_undone"), "slot"), "cage");
+}
+
 TEST(Crash, KilledOnProbationBootsTheVersionBefore) {
   const RunningHost host({{"cage", "good"}}, "", "probation_interval_ms = 5000\n");
   const pid_t first = host.wait_for_host();

@@ -1,5 +1,6 @@
 // What a plan says, as a function of manifests, and of a running node.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "schema_changes.h"
 #include "zoo_node.h"
@@ -146,6 +147,61 @@ TEST(Plan, TellsWhatHasToDrainAndHowLongSwapsTook) {
   EXPECT_EQ(bool_or(plan.at("drain").as_object(), "connections_move", true), false);
   EXPECT_EQ(string_or(plan.at("from").as_object(), "version"), "1.0.0");
   EXPECT_EQ(string_or(plan.at("to").as_object(), "version"), "2.0.0");
+}
+
+TEST(Plan, RefusesWhatIsNoFileAndDoesNotReadItForEver) {
+  ZooNode zoo("good");
+  const auto pipe = zoo.folder() + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+
+  for (const std::string& path : {pipe, std::string("/dev/zero"), zoo.folder()}) {
+    const auto plan = zoo.node().plan_swap("cage", path, {});
+    ASSERT_TRUE(plan.ok()) << plan.error().message;
+    EXPECT_EQ(string_or(*plan, "verdict"), "refused") << path;
+    EXPECT_EQ(json::serialize(plan->at("reasons")), json::serialize(json::array{path + ": not a regular file"}));
+    EXPECT_FALSE(plan->contains("signature")) << "of nothing";
+    EXPECT_FALSE(zoo.node().swap("cage", path, SwapOptions{}, {}).ok());
+  }
+}
+
+TEST(Plan, OfASlotWhereNothingRunsAgreesWithTheSwapToo) {
+  ZooNode zoo("start_fails");
+  ASSERT_EQ(zoo.state(), "failed");
+  for (const char* animal : {"needs_missing", "no_note", "abi_2", "start_fails"}) {
+    const auto plan = zoo.plan(animal);
+    const auto swapped = zoo.swap(animal);
+    ASSERT_FALSE(swapped.ok()) << animal;
+    for (const auto& reason : strings_or_empty(plan, "reasons"))
+      EXPECT_NE(swapped.error().message.find(reason), std::string::npos) << reason << swapped.error().message;
+  }
+  SwapOptions canary;
+  canary.canary_permille = 50;
+  EXPECT_EQ(string_or(zoo.plan("good", "cage", canary), "verdict"), "refused");
+  EXPECT_NE(zoo.swap("good", canary).error().message.find("leave --canary out"), std::string::npos);
+
+  const auto plan = zoo.plan("good_2");
+
+  EXPECT_EQ(string_or(plan, "verdict"), "changes") << plan;
+  EXPECT_TRUE(plan.at("from").is_null());
+  EXPECT_EQ(string_or(plan.at("swap").as_object(), "mode"), "start");
+  ASSERT_TRUE(zoo.swap("good_2").ok());
+  EXPECT_EQ(zoo.version(), "2.0.0");
+}
+
+TEST(Plan, ExpectsTheTimeOfTheWorkAndThatOfTheProbationThatIsAskedFor) {
+  ZooNode zoo("good");
+  SwapOptions options;
+  options.probation = std::chrono::milliseconds(300);
+  ASSERT_TRUE(zoo.swap("good_2", options).ok());
+  const auto expected = [&](std::int64_t probation_ms) {
+    options.probation = std::chrono::milliseconds(probation_ms);
+    return zoo.plan("good", "cage", options).at("expected").as_object();
+  };
+
+  const auto none = expected(0), hour = expected(3'600'000);
+
+  EXPECT_EQ(none.at("ms"), none.at("work_ms"));
+  EXPECT_EQ(hour.at("ms").to_number<double>(), none.at("work_ms").to_number<double>() + 3'600'000);
 }
 
 TEST(Plan, AsksTheRunningVersionForItsFigures) {
