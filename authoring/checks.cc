@@ -20,7 +20,7 @@ namespace {
 constexpr int kCycles = 1'000, kWarmUpCycles = 100, kSwaps = 25, kWarmUpSwaps = 5, kFuzzedCalls = 2'000;
 // Over 900 cycles: what the allocator keeps, not what a plugin leaks.
 constexpr std::int64_t kMemoryGrowthMax = 2 << 20;
-const std::set<std::string> kCapabilities{"net", "exec", "mount", "operate"};
+const std::set<std::string> kCapabilities{"net", "exec", "mount", "operate", "low_ports", "key"};
 
 Verdict check_manifest(const Trial& trial) {
   auto manifest = core::verify_plugin(trial.plugin);
@@ -28,7 +28,7 @@ Verdict check_manifest(const Trial& trial) {
   for (const auto& capability : manifest->capabilities)
     if (!kCapabilities.contains(capability) && !capability.starts_with("listen:"))
       return fail("capability \"" + capability +
-                  "\" is none that a host knows (net, exec, mount, operate, listen:NAME)");
+                  "\" is none that a host knows (net, exec, mount, operate, low_ports, key, listen:NAME)");
   if (manifest->provides.empty()) return fail("it provides nothing: nobody could call it");
   auto config = core::apply_config_schema(manifest->config_schema, trial.config_json);
   if (!config)

@@ -16,7 +16,11 @@ inline constexpr uid_t kCageUserFirst = 1'880'000'000, kCageUsersMax = 1'000;
 /// the first free one among its neighbours. Gives both folders and all in them to that user; no link is followed.
 /// 0 when this process is not root: then a cage runs as the host does. Thread: one at a time.
 Result<uid_t> settle_cage_user(const std::filesystem::path& data_dir, const std::filesystem::path& run_dir);
-/// The reverse, for a slot that runs in the host's process again.
+/// SLOT.key beside the slot's data folder: what a plugin with the capability "key" keeps apart from its data.
+std::string key_file_of(const std::string& data_dir);
+/// Gives that file to the cage's user, and makes it first, empty, when it is not there: the folder is not the cage's.
+Result<void> settle_cage_key(const std::filesystem::path& key, uid_t user);
+/// The reverse, for a slot that runs in the host's process again. A key that is still empty goes.
 Result<void> leave_cage_user(const std::filesystem::path& data_dir, const std::filesystem::path& run_dir);
 
 }  // namespace flynn::core
