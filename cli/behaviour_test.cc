@@ -255,6 +255,19 @@ TEST(CliPlugin, ChecksAnAuditLogOffLineAndNamesTheBrokenLine) {
   EXPECT_NE(broken.err.find("line 2: "), std::string::npos) << broken.err;
 }
 
+TEST(CliPlugin, SaysThatASlotHasNoHistory) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  AdminSocket host(path, {{"plugin.history", R"({"result":{"entries":[]}})"
+                                             "\n"}});
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto none = flynn.run({"plugin", "history", "rooter"});
+
+  EXPECT_EQ(none.code, 3) << none.err;
+  EXPECT_NE(none.err.find("no entry of a slot \"rooter\""), std::string::npos) << none.err;
+}
+
 TEST(CliPlugin, ShowsTheHistoryAsATable) {
   Program flynn;
   const std::string path = flynn.folder() + "/admin.sock";

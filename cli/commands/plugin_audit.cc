@@ -40,10 +40,12 @@ Result<int> history(Session& session, const Arguments& arguments) {
                     arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}}, {});
   if (!answer) return answer.error();
   const json::array& entries = array_of(as_object(*answer), "entries");
-  if (entries.empty() && !arguments.values.empty())
-    return failure("the audit log has no entry of a slot \"" + arguments.at(0) + "\"",
-                   "'flynn plugin list' shows the slots, 'flynn plugin history' the entries of all.")
-        .as(ErrorCode::kNotFound);
+  if (entries.empty() && !arguments.values.empty()) {
+    Error none = failure("the audit log has no entry of a slot \"" + arguments.at(0) + "\"",
+                         "'flynn plugin list' shows the slots, 'flynn plugin history' the entries of all.");
+    none.kind = Failure::kNotFound;
+    return none;
+  }
   if (session.json()) {
     // One JSON object a line: entries of different kinds have different members.
     for (const json::value& entry : entries) session.show(entry);
