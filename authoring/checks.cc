@@ -24,7 +24,7 @@ constexpr std::int64_t kMemoryGrowthMax = 512 << 10;
 // What waits on purpose is no hang.
 constexpr auto kPatience = std::chrono::milliseconds(200);
 constexpr auto kLoadTime = std::chrono::seconds(10), kStartTime = std::chrono::seconds(60);
-const std::set<std::string> kCapabilities{"net", "exec", "mount", "operate"};
+const std::set<std::string> kCapabilities{"net", "exec", "mount", "operate", "low_ports", "key"};
 
 Verdict check_manifest(const Trial& trial) {
   if (auto facts = core::probe_elf(trial.plugin); !facts)
@@ -34,7 +34,7 @@ Verdict check_manifest(const Trial& trial) {
   for (const auto& capability : manifest->capabilities)
     if (!kCapabilities.contains(capability) && !capability.starts_with("listen:"))
       return fail("capability \"" + capability +
-                  "\" is none that a host knows (net, exec, mount, operate, listen:NAME)");
+                  "\" is none that a host knows (net, exec, mount, operate, low_ports, key, listen:NAME)");
   if (manifest->provides.empty()) return fail("it provides nothing: nobody could call it");
   auto config = core::apply_config_schema(manifest->config_schema, trial.config_json);
   if (!config)

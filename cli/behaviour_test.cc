@@ -164,6 +164,17 @@ TEST_F(RunJob, PassesASignalToTheJobAndTakesItsExitCode) {
   EXPECT_EQ(controller.signals(), std::vector<int>{SIGTERM});
 }
 
+TEST_F(Cli, RefusesToRunInAPlugin) {
+  controller.add_app("router");
+  controller.make_plugin("router");
+
+  const auto ran = run({"-a", "router", "run", "ls"});
+
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("is a plugin of the node"), std::string::npos) << ran.err;
+  EXPECT_EQ(ran.err.find("git push"), std::string::npos) << ran.err;
+}
+
 TEST_F(Cli, RefusesToRunWithoutAnImage) {
   controller.add_app("web");
   ASSERT_EQ(run({"-a", "web", "env", "set", "A=1"}).code, 0);
@@ -229,6 +240,9 @@ TEST(CliPlugin, ChecksAnAuditLogOffLineAndNamesTheBrokenLine) {
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(log->append({{"action", "swap"}, {"outcome", "committed"}}).ok());
   }
 
+  const auto absent = flynn.run({"plugin", "audit", "--verify", "absent.ndjson"});
+  EXPECT_EQ(absent.code, 1);
+  EXPECT_NE(absent.err.find("code: file-unreadable"), std::string::npos) << absent.err;
   const auto whole = flynn.run({"plugin", "audit", "--verify", "audit.ndjson"});
   auto text = content(file);
   text.replace(text.find("committed"), 9, "forgotten");
@@ -239,6 +253,19 @@ TEST(CliPlugin, ChecksAnAuditLogOffLineAndNamesTheBrokenLine) {
   EXPECT_NE(whole.out.find("is whole: 4 entries"), std::string::npos) << whole.out;
   EXPECT_EQ(broken.code, 1);
   EXPECT_NE(broken.err.find("line 2: "), std::string::npos) << broken.err;
+}
+
+TEST(CliPlugin, SaysThatASlotHasNoHistory) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  AdminSocket host(path, {{"plugin.history", R"({"result":{"entries":[]}})"
+                                             "\n"}});
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto none = flynn.run({"plugin", "history", "rooter"});
+
+  EXPECT_EQ(none.code, 3) << none.err;
+  EXPECT_NE(none.err.find("no entry of a slot \"rooter\""), std::string::npos) << none.err;
 }
 
 TEST(CliPlugin, ShowsTheHistoryAsATable) {

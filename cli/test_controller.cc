@@ -116,6 +116,12 @@ void TestController::add_app(const std::string& name) {
   apps_[name];
 }
 
+void TestController::make_plugin(const std::string& app) {
+  const std::lock_guard lock(mutex_);
+  apps_[app].release = "release-of-" + app;
+  releases_["release-of-" + app] = {{"id", "release-of-" + app}, {"plugin", {{"slot", app}}}};
+}
+
 void TestController::add_route(const std::string& app, const std::string& document) {
   const std::lock_guard lock(mutex_);
   apps_[app].routes.push_back(json::parse(document));

@@ -28,6 +28,8 @@ class TestController {
   static constexpr const char* kKey = "s3cret-key";
 
   void add_app(const std::string& name);
+  /// As the controller shows a plugin of the node: its release names a slot instead of artifacts.
+  void make_plugin(const std::string& app);
   void add_route(const std::string& app, const std::string& document);
   /// What GET /backup answers; empty: 409, because another one runs. Its record says `error`.
   void set_backup(const std::string& archive, const std::string& error = {}) {

@@ -38,7 +38,8 @@ Result<int> list(Session& session, const Arguments&) {
     session.show(*answer);
     return 0;
   }
-  Table table({"SLOT", "NAME", "VERSION", "STATE", "GENERATION", "DIGEST", "CALLS", "ERRORS", "ZOMBIES", "PROVIDES"});
+  Table table(
+      {"SLOT", "NAME", "VERSION", "STATE", "CAGE", "GENERATION", "DIGEST", "CALLS", "ERRORS", "ZOMBIES", "PROVIDES"});
   for (const json::value& value : array_of(as_object(*answer), "plugins")) {
     const json::object& plugin = as_object(value);
     const json::value* zombies = plugin.if_contains("zombies");
@@ -46,7 +47,7 @@ Result<int> list(Session& session, const Arguments&) {
                            ? static_cast<std::int64_t>(zombies->get_array().size())
                            : number_of(plugin, "zombies");
     table.add({text_of(plugin, "slot"), text_of(plugin, "name"), text_of(plugin, "version"), state_text(plugin),
-               std::to_string(number_of(plugin, "generation")), short_digest(plugin),
+               text_of(plugin, "cage"), std::to_string(number_of(plugin, "generation")), short_digest(plugin),
                std::to_string(number_of(plugin, "calls")), std::to_string(number_of(plugin, "errors")),
                std::to_string(count), joined(array_of(plugin, "provides"))});
   }
@@ -85,7 +86,12 @@ Result<int> inspect(Session& session, const Arguments& arguments) {
   facts.add({"version:", text_of(manifest, "version")});
   facts.add({"provides:", joined(array_of(manifest, "provides"))});
   facts.add({"requires:", joined(array_of(manifest, "requires"))});
+  facts.add({"may:", joined(array_of(manifest, "capabilities"))});
   facts.add({"swap:", text_of(manifest, "swap")});
+  if (const auto process = number_of(plugin, "process"); process > 0)
+    facts.add({"cage:", "process " + std::to_string(process)});
+  else if (!text_of(plugin, "cage").empty())
+    facts.add({"cage:", text_of(plugin, "cage")});
   facts.add({"digest:", text_of(plugin, "digest")});
   facts.add({"signature:", signature_of(plugin)});
   for (const json::value& problem : array_of(plugin, "problems")) {

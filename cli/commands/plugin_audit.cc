@@ -40,6 +40,12 @@ Result<int> history(Session& session, const Arguments& arguments) {
                     arguments.values.empty() ? json::object() : json::object{{"slot", arguments.at(0)}}, {});
   if (!answer) return answer.error();
   const json::array& entries = array_of(as_object(*answer), "entries");
+  if (entries.empty() && !arguments.values.empty()) {
+    Error none = failure("the audit log has no entry of a slot \"" + arguments.at(0) + "\"",
+                         "'flynn plugin list' shows the slots, 'flynn plugin history' the entries of all.");
+    none.kind = Failure::kNotFound;
+    return none;
+  }
   if (session.json()) {
     // One JSON object a line: entries of different kinds have different members.
     for (const json::value& entry : entries) session.show(entry);
@@ -66,7 +72,7 @@ Result<json::object> verdict_of(const Arguments& arguments) {
     return as_object(*answer);
   }
   const auto verdict = core::verify_audit_file(arguments.at(0), arguments.value("head"));
-  if (!verdict.ok()) return failure(verdict.error().message);
+  if (!verdict.ok()) return failure(verdict.error().message).as(ErrorCode::kFileUnreadable);
   json::object document = verdict->document();
   document["file"] = arguments.at(0);
   return document;
@@ -92,6 +98,9 @@ Result<int> audit(Session& session, const Arguments& arguments) {
                 << "head: " << number_of(*verdict, "head_seq") << ' ' << text_of(*verdict, "head_digest") << '\n';
   if (const auto cut = number_of(*verdict, "cut_lines"); cut > 0)
     session.out() << "lines cut short by a power failure or a full disk, and marked so: " << cut << '\n';
+  if (flag_of(*verdict, "open_end"))
+    session.out() << "its last line has no end: it is being written, or was cut short by a power failure; flynn-host "
+                     "marks it so when it starts\n";
   return 0;
 }
 

@@ -36,6 +36,9 @@ Result<int> run(Session& session, const Arguments& arguments) {
   if (!client) return client.error();
   const auto release = release_to_run(**client, *app, arguments.value("release"));
   if (!release) return release.error();
+  if (release->contains("plugin"))
+    return failure(*app + " is a plugin of the node: it has no container to run a command in", "flynn plugin list")
+        .as(ErrorCode::kValidation);
   if (array_of(*release, "artifacts").empty() && text_of(*release, "artifact").empty()) {
     return failure("App release has no image, push a release first", "git push flynn master").as(ErrorCode::kNoRelease);
   }

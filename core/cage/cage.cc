@@ -104,11 +104,18 @@ std::optional<CageEnd> Cage::end() const {
 
 void Cage::kill() const { ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }
 
+void Cage::give_up() {
+  const std::lock_guard lock(mutex_);
+  closing_ = killed_ = true;
+  kill();
+}
+
 bool Cage::close(Deadline deadline) {
   std::unique_lock lock(mutex_);
   closing_ = true;
   ::shutdown(control_.lane.fd(), SHUT_RDWR);
   if (ended_.wait_for(lock, deadline.left(), [this] { return end_.has_value(); })) return !end_->fault;
+  killed_ = true;
   lock.unlock();
   kill();
   lock.lock();
@@ -126,7 +133,8 @@ void Cage::process_ended(int code, int status) {
   }
   {
     const std::lock_guard lock(mutex_);
-    end.expected = closing_;
+    // Killed by somebody else while we closed it: its start had failed of that, and nobody asked for its end.
+    end.expected = closing_ && (killed_ || code == CLD_EXITED || status != SIGKILL);
     end.fault = code == CLD_EXITED ? !(closing_ && status == 0) : status != SIGKILL && status != SIGTERM;
     end_ = end;
   }
@@ -265,9 +273,9 @@ void Cage::listen() {
     else if (frame.kind == FrameKind::lane && !received->fds.empty())
       start_servant(Lane(std::move(received->fds.front())));
   }
-  // A frame that is none, or the end: a process without a host has nothing to do.
-  kill();
   const std::lock_guard lock(mutex_);
+  // A frame that is none, or the end: a process without a host has nothing to do. One that we close ends by itself.
+  if (!closing_) kill();
   listening_ = false;
 }
 

@@ -55,6 +55,7 @@ class Cage {
 
   pid_t pid() const { return pid_; }
   const std::string& slot() const { return spec_.slot; }
+  const CageWalls& walls() const { return spec_.walls; }
   /// Walls that this kernel lacks.
   const std::vector<std::string>& missing_walls() const { return missing_walls_; }
   /// Nothing while the process runs.
@@ -62,6 +63,8 @@ class Cage {
   /// Ends the process: asks, and kills it at the deadline. It has ended when this returns. True: it did as asked.
   bool close(Deadline deadline);
   void kill() const;
+  /// Kills it because it hangs: the host has closed it. close() waits for the end.
+  void give_up();
 
   /// For the yard: the process was reaped with this status of waitid.
   void process_ended(int code, int status);
@@ -97,6 +100,7 @@ class Cage {
   std::condition_variable ended_;
   std::optional<CageEnd> end_;
   bool closing_ = false;
+  bool killed_ = false;  // by us, while closing
   std::list<Servant> servants_;
   std::set<int> served_;  // descriptors of the servants' lanes; each is erased before it is closed
   bool listening_ = false;

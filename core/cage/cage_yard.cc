@@ -64,6 +64,18 @@ class SpawnPlan {
   posix_spawnattr_t attributes_{};
 };
 
+// All processes of one user at once, so that none can start another meanwhile. By a child, which the signal spares.
+void kill_all_of(uid_t user) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // Not glibc's: that would look for the other threads of its parent.
+    if (::syscall(SYS_setresgid, user, user, user) == 0 && ::syscall(SYS_setresuid, user, user, user) == 0)
+      ::kill(-1, SIGKILL);
+    ::_exit(0);
+  }
+  if (child > 0) ::waitpid(child, nullptr, 0);
+}
+
 }  // namespace
 
 CageYard::CageYard(std::filesystem::path program)
@@ -121,6 +133,18 @@ void CageYard::watch(const std::shared_ptr<Cage>& cage) {
   ring();
 }
 
+// Two versions of a slot share its user while they are swapped: what the last of them leaves behind goes.
+void CageYard::end_what_is_left(const Watched& ended) {
+  const auto& walls = ended.cage->walls();
+  if (!walls.exec || walls.user == 0) return;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& other : cages_)
+      if (&other != &ended && !other.reaped && other.cage->walls().user == walls.user) return;
+  }
+  kill_all_of(walls.user);
+}
+
 void CageYard::reap(Watched& watched) {
   siginfo_t facts{};
   if (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(watched.pidfd.get()), &facts,
@@ -131,6 +155,7 @@ void CageYard::reap(Watched& watched) {
   ::kill(-watched.cage->pid(), SIGKILL);
   ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(watched.pidfd.get()), &facts, WEXITED | WNOHANG);
   watched.reaped = true;
+  end_what_is_left(watched);
   watched.cage->process_ended(facts.si_code, facts.si_status);
 }
 

@@ -42,6 +42,7 @@ class CageYard {
   };
   void run();
   void reap(Watched& watched);
+  void end_what_is_left(const Watched& ended);
   void ring() const;
 
   const std::filesystem::path program_;

@@ -97,7 +97,7 @@ Result<bool> restrict_files(const CageWalls& walls, int image) {
   for (const char* device : {"/dev/urandom", "/dev/random"}) wanted.emplace_back(device, kRead);
   // Often a link to a file elsewhere.
   if (const auto names = resolved("/etc/resolv.conf"); walls.net && !names.empty()) wanted.emplace_back(names, kRead);
-  for (const auto& path : walls.may_read) wanted.emplace_back(path, kRead);
+  for (const auto& path : walls.may_read) wanted.emplace_back(path, programs);
   for (const auto& path : walls.may_write) wanted.emplace_back(path, own);
   for (const auto& [path, access] : wanted)
     if (auto allowed = rules.allow(path, access); !allowed) return allowed.error();

@@ -1,11 +1,15 @@
 #include "walls.h"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 
@@ -37,13 +41,25 @@ void limit(const CageWalls& walls) {
 #endif
 }
 
-Result<void> become(uid_t user) {
+// The one privilege that a cage may have. Programs that it starts do not get it.
+Result<void> keep_low_ports() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  sets[0].permitted = sets[0].effective = 1U << CAP_NET_BIND_SERVICE;
+  if (::syscall(SYS_capset, &header, sets.data()) != 0) return errno_error(errno, "keep the right to low ports");
+  return {};
+}
+
+Result<void> become(uid_t user, bool low_ports) {
   if (user == 0) return {};
   for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
     ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  if (low_ports && ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return errno_error(errno, "keep a capability");
   if (::setgroups(0, nullptr) != 0) return errno_error(errno, "leave every group");
   if (::setresgid(user, user, user) != 0) return errno_error(errno, "take the group " + std::to_string(user));
   if (::setresuid(user, user, user) != 0) return errno_error(errno, "take the user " + std::to_string(user));
+  if (low_ports)
+    if (auto kept = keep_low_ports(); !kept) return kept;
   // A change of user makes /proc/self root's, and the image is opened by that way.
   ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   return {};
@@ -58,14 +74,9 @@ Result<void> reach(const std::string& folder) {
 }  // namespace
 
 json::object CageWalls::document() const {
-  return {{"user", user},
-          {"memory_bytes", memory_bytes},
-          {"net", net},
-          {"exec", exec},
-          {"data_dir", data_dir},
-          {"run_dir", run_dir},
-          {"may_read", list_of(may_read)},
-          {"may_write", list_of(may_write)}};
+  return {{"user", user},       {"memory_bytes", memory_bytes},  {"net", net},
+          {"exec", exec},       {"low_ports", low_ports},        {"data_dir", data_dir},
+          {"run_dir", run_dir}, {"may_read", list_of(may_read)}, {"may_write", list_of(may_write)}};
 }
 
 CageWalls CageWalls::from(const json::object& document) {
@@ -74,6 +85,7 @@ CageWalls CageWalls::from(const json::object& document) {
   walls.memory_bytes = int_or(document, "memory_bytes");
   walls.net = bool_or(document, "net");
   walls.exec = bool_or(document, "exec");
+  walls.low_ports = bool_or(document, "low_ports");
   walls.data_dir = string_or(document, "data_dir");
   walls.run_dir = string_or(document, "run_dir");
   walls.may_read = strings_or_empty(document, "may_read");
@@ -81,11 +93,27 @@ CageWalls CageWalls::from(const json::object& document) {
   return walls;
 }
 
+Result<void> may_be_caged(const std::vector<std::string>& capabilities) {
+  if (std::find(capabilities.begin(), capabilities.end(), "mount") == capabilities.end()) return {};
+  return Error{Code::failed_precondition,
+               "a plugin with the capability \"mount\" needs root, which no cage gives: run it with cage = \"shared\""};
+}
+
+std::string cage_hint(std::string_view words, const std::string& slot) {
+  const auto said = [words](std::string_view what) { return words.find(what) != std::string_view::npos; };
+  if (said("Permission denied") || said("Operation not permitted"))
+    return " (it runs in a cage: [plugins." + slot +
+           "] may_read and may_write name paths beyond its folders; its manifest's capabilities say what else it may)";
+  if (said("Cannot allocate memory") || said("bad_alloc"))
+    return " (it runs in a cage: [plugins." + slot + "] memory_mb is what it may ask for)";
+  return {};
+}
+
 Result<std::vector<std::string>> raise_walls(const CageWalls& walls, int image) {
   std::vector<std::string> missing;
   ::umask(077);
   limit(walls);
-  if (auto done = become(walls.user); !done) return done.error();
+  if (auto done = become(walls.user, walls.low_ports); !done) return done.error();
   if (walls.user == 0) missing.emplace_back("a user of its own: the host does not run as root");
   // Ends with the thread of the host that started it; a change of user would undo it.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);

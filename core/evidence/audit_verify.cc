@@ -10,6 +10,7 @@ namespace flynn::core {
 json::object AuditVerdict::document() const {
   json::object document{{"whole", whole()},           {"entries", entries},   {"head_seq", head.seq},
                         {"head_digest", head.digest}, {"segments", segments}, {"cut_lines", cut_lines}};
+  if (open_end) document["open_end"] = true;
   if (broken_line != 0) document["broken_line"] = broken_line;
   if (!words.empty()) document["words"] = words;
   return document;
@@ -75,9 +76,12 @@ Result<AuditVerdict> verify_audit_file(const std::filesystem::path& file, const 
   if (!stream) return errno_error(errno, "open " + file.string());
   AuditChecker checker(expected);
   // A last line without its line feed may just be being written.
-  for (std::string line; std::getline(stream, line) && !stream.eof();)
+  std::string line;
+  while (std::getline(stream, line) && !stream.eof())
     if (!checker.add(line)) break;
-  return checker.finish();
+  auto verdict = checker.finish();
+  verdict.open_end = stream.eof() && !line.empty();
+  return verdict;
 }
 
 }  // namespace flynn::core

@@ -12,7 +12,8 @@ struct AuditVerdict {
   std::int64_t entries = 0, cut_lines = 0, segments = 1;
   std::int64_t broken_line = 0;  ///< 0: the chain is whole
   std::string words;             ///< what is wrong with that line
-  bool found_expected = true;    ///< false: no line has the digest that was asked for
+  bool found_expected = true;    ///< false: no line has the digest that was asked for, or entries known of are gone
+  bool open_end = false;         ///< bytes without a line feed at the end: being written, or cut by a power failure
 
   bool whole() const { return broken_line == 0 && found_expected; }
   json::object document() const;

@@ -50,7 +50,9 @@ void AuditLog::add(json::object entry) {
 Result<std::int64_t> AuditLog::append(json::object entry) {
   if (!entry.contains("by")) entry["by"] = actor().is_null() ? json::value("core") : actor();
   const std::lock_guard lock(mutex_);
-  return keeper_ ? ask_keeper(entry) : write_own(entry);
+  auto written = keeper_ ? ask_keeper(entry) : write_own(entry);
+  if (written) last_seq_ = *written;
+  return written;
 }
 
 Result<std::int64_t> AuditLog::write_own(const json::object& entry) {
@@ -101,6 +103,18 @@ json::array AuditLog::last(const std::string& slot, std::size_t limit) const {
   return entries;
 }
 
-Result<AuditVerdict> AuditLog::verify(const std::string& expected) const { return verify_audit_file(file_, expected); }
+Result<AuditVerdict> AuditLog::verify(const std::string& expected) const {
+  const auto known = [this] {
+    const std::lock_guard lock(mutex_);
+    return last_seq_;
+  }();
+  auto verdict = verify_audit_file(file_, expected);
+  if (verdict && verdict->whole() && verdict->head.seq < known) {
+    verdict->found_expected = false;
+    verdict->words = "it ends with entry " + std::to_string(verdict->head.seq) + ", but this host wrote entry " +
+                     std::to_string(known) + ": its end was cut off";
+  }
+  return verdict;
+}
 
 }  // namespace flynn::core

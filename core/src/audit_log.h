@@ -42,7 +42,7 @@ class AuditLog {
   Result<std::int64_t> append(json::object entry);
   /// The newest `limit` entries of the slot (empty: of all), newest last.
   json::array last(const std::string& slot, std::size_t limit) const;
-  /// Checks the whole file; `expected` as in verify_audit_file.
+  /// Checks the whole file, and that it has what was added here; `expected` as in verify_audit_file.
   Result<AuditVerdict> verify(const std::string& expected) const;
 
  private:
@@ -53,10 +53,10 @@ class AuditLog {
   EventLog& log_;
   std::filesystem::path file_;
   std::string node_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::optional<AuditFile> own_;
   UniqueFd keeper_;
-  std::int64_t last_request_ = 0;
+  std::int64_t last_request_ = 0, last_seq_ = 0;
 };
 
 }  // namespace flynn::core

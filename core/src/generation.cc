@@ -34,18 +34,20 @@ Result<CageWalls> walls_of(const GenerationFacts& facts, const CoreServices& ser
   const auto has = [&](const char* name) {
     return std::find(capabilities.begin(), capabilities.end(), name) != capabilities.end();
   };
-  if (has("mount"))
-    return Error{
-        Code::failed_precondition,
-        "a plugin with the capability \"mount\" needs root, which no cage gives: run it with cage = \"shared\""};
+  if (auto may = may_be_caged(capabilities); !may) return may.error();
   walls.net = has("net");
   walls.exec = has("exec");
+  walls.low_ports = has("low_ports");
   walls.memory_bytes = facts.cage.memory_mb << 20;
   walls.may_read = facts.cage.may_read;
   walls.may_write = facts.cage.may_write;
   auto user = settle_cage_user(walls.data_dir, walls.run_dir);
   if (!user) return user.error();
   walls.user = *user;
+  if (!has("key")) return walls;
+  const auto key = key_file_of(walls.data_dir);
+  if (auto given = settle_cage_key(key, *user); !given) return given.error();
+  walls.may_write.push_back(key);
   return walls;
 }
 
@@ -73,7 +75,8 @@ std::function<Result<void>()> Generation::marked(Phase phase) const {
   };
 }
 
-Error Generation::in_words_of_mine(const Error& error, const char* name) const {
+Error Generation::in_words_of_mine(Error error, const char* name) const {
+  if (cage_) error.message += cage_hint(error.message, facts_.slot);
   return error.context(facts_.slot + " " + facts_.manifest.version + ": " + name);
 }
 
@@ -320,7 +323,7 @@ void Generation::leave_cage(Deadline deadline) {
   if (host_) host_->revoke();
   if (!cage_) return;
   const bool hangs = control_ && control_->stuck();
-  if (hangs) cage_->kill();
+  if (hangs) cage_->give_up();
   const bool well = cage_->close(std::min(deadline, Deadline::after(kCageEndsMax), sooner));
   if (!well)
     services_.log.write(FLYNN_LOG_WARN, facts_.slot, "cage_killed",

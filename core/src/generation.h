@@ -103,13 +103,15 @@ class Generation : public Guarded {
   ProcessFigures process_figures() const;
   /// Null when it runs in the host's process.
   const Cage* cage() const { return cage_.get(); }
+  /// Its cage has ended: it will never be healthy. [any]
+  bool has_ended() const { return cage_ && cage_->end().has_value(); }
 
  private:
   struct HostTable;  // the flynn_host that the instance sees
   Generation(CoreServices& services, GenerationFacts facts);
   using Phase = std::function<flynn_status(flynn_error*)>;
   std::function<Result<void>()> marked(Phase phase) const;
-  Error in_words_of_mine(const Error& error, const char* name) const;
+  Error in_words_of_mine(Error error, const char* name) const;
   Result<void> run(Simple function, Deadline deadline);
   using Receiver = flynn_status (*)(void*, flynn_bytes, const int*, std::uint32_t, flynn_error*);
   Phase given_to(Receiver receiver, std::shared_ptr<Reply> held) const;

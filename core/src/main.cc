@@ -10,6 +10,7 @@
 #include "manifest.h"
 #include "node_config.h"
 #include "version.h"
+#include "walls.h"
 
 namespace flynn::core {
 namespace {
@@ -34,6 +35,8 @@ int check_config(const std::string& file) {
       complain(plugin.slot, manifest.error());
     } else if (auto judged = apply_config_schema(manifest->config_schema, plugin.config_json); !judged) {
       complain(plugin.slot, judged.error());
+    } else if (auto caged = may_be_caged(manifest->capabilities); plugin.cage.own_process && !caged) {
+      complain(plugin.slot, caged.error());
     }
   }
   if (problems == 0) std::printf("%s is right: %zu plugins\n", file.c_str(), config->plugins.size());

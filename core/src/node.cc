@@ -215,7 +215,7 @@ Result<void> Node::bring_up(SlotPlan& entry, const std::filesystem::path& file, 
     const auto deadline = Deadline::after(config_.core.healthy);
     up = generation.health(deadline);
     // It may still be reading its state; a hang, though, is not waited for twice.
-    while (!up && !deadline.passed() && up.error().code != Code::deadline_exceeded) {
+    while (!up && !deadline.passed() && up.error().code != Code::deadline_exceeded && !generation.has_ended()) {
       ::poll(nullptr, 0, kHealthPollMs);
       auto again = generation.health(deadline);
       // Asked at the last moment it can't answer in time: its words before say more.

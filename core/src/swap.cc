@@ -67,7 +67,7 @@ Result<void> Swap::healthy(Generation& next) {
     const auto deadline = after(patience_.healthy);
     auto healthy = next.health(deadline);
     int wait = kHealthPollMinMs;
-    while (!healthy && !deadline.passed() && healthy.error().code != Code::deadline_exceeded) {
+    while (!healthy && !deadline.passed() && healthy.error().code != Code::deadline_exceeded && !next.has_ended()) {
       ::poll(nullptr, 0, wait);
       wait = std::min(2 * wait, kHealthPollMaxMs);
       auto again = next.health(deadline);

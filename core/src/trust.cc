@@ -172,6 +172,7 @@ TrustedKeys read_trusted_keys(const fs::path& folder) {
   TrustedKeys found;
   std::error_code failure;
   if (folder.empty() || !fs::is_directory(folder, failure)) return found;
+  found.guarded = true;
   if (auto ours = only_the_operators(folder); !ours) {
     found.problems.push_back(ours.error().message);
     return found;
@@ -215,15 +216,18 @@ SignatureStatus signature_status(const TrustConfig& trust, const fs::path& file,
     auto text = read_small(sig);
     auto signatures = text ? parse_signatures(*text) : Result<std::vector<PluginSignature>>(text.error());
     status = signatures ? judge_signatures(known.keys, *signatures, digest, plugin)
-                        : say(State::wrong, {}, sig.filename().string() + ": " + signatures.error().message);
+                        : say(State::wrong, {},
+                              "its .sig is no signature (" + signatures.error().message +
+                                  "): get it again from whoever signed it, or sign this build");
   } else {
     status = judge_signatures(known.keys, {}, digest, plugin);
   }
-  // A key file that can't be read was meant to protect this node.
-  const bool guarded = !known.keys.empty() || !known.problems.empty();
   status.policy = trust.policy;
-  if (trust.policy == TrustPolicy::automatic) status.policy = guarded ? TrustPolicy::required : TrustPolicy::off;
+  if (trust.policy == TrustPolicy::automatic) status.policy = known.guarded ? TrustPolicy::required : TrustPolicy::off;
   status.refused = refuses(status.policy, status.state);
+  if (status.refused && known.keys.empty() && known.problems.empty())
+    status.words += "; no key is installed in " + trust.dir.string() +
+                    ": put one there, or set [trust] policy = \"off\" if signatures are not wanted";
   if (status.state != State::valid)
     for (const auto& problem : known.problems) status.words += "; a key is not heeded: " + problem;
   return status;

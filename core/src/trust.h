@@ -22,6 +22,8 @@ struct TrustedKey {
 };
 
 struct TrustedKeys {
+  bool guarded =
+      false;  ///< the folder is there, so this node asks for signatures, even when its last key was taken away
   std::vector<TrustedKey> keys;
   std::vector<std::string> problems;  // of files that are no key, or that others than the operator may change
 };
@@ -40,7 +42,8 @@ struct SignatureStatus {
   json::object document() const;
 };
 
-/// Reads the folder anew: a key counts from the moment it lies there. A missing folder has no keys. Thread: [any].
+/// Reads the folder anew: a key counts from the moment it lies there. A missing folder has no keys and guards nothing.
+/// Thread: [any].
 TrustedKeys read_trusted_keys(const std::filesystem::path& folder);
 Result<TrustedKey> parse_trusted_key(const std::string& name, std::string_view text);
 

@@ -34,11 +34,30 @@ int connect_to(std::int64_t port) {
   return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
 }
 
-int run_true() {
+int bind_to(std::int64_t port) {
+  const flynn::UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd) return errno;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+}
+
+// One that is in no session or group of ours; its id comes back negative.
+int leave_a_child() {
+  const pid_t child = ::fork();
+  if (child < 0) return errno;
+  if (child > 0) return -child;
+  ::setsid();
+  while (true) ::pause();
+}
+
+int run(const std::string& program) {
   const pid_t child = ::fork();
   if (child < 0) return errno;
   if (child == 0) {
-    ::execl("/bin/true", "true", nullptr);
+    ::execl(program.c_str(), "true", nullptr);
     ::_exit(errno);
   }
   int status = 0;
@@ -61,7 +80,9 @@ int attempt(const object& asked) {
   if (what == "read") return open_file(path, O_RDONLY);
   if (what == "write") return open_file(path, O_WRONLY | O_CREAT);
   if (what == "connect") return connect_to(number);
-  if (what == "exec") return run_true();
+  if (what == "bind") return bind_to(number);
+  if (what == "leave") return leave_a_child();
+  if (what == "exec") return run(path.empty() ? "/bin/true" : path);
   if (what == "memory") return take_memory(number);
   if (what == "mount") return ::mount("none", "/mnt", "tmpfs", 0, nullptr) == 0 ? 0 : errno;
   if (what == "root") return ::setuid(0) == 0 ? 0 : errno;

@@ -110,6 +110,33 @@ TEST_F(AuditTest, FindsACutEndOnlyByAHeadThatWasNoted) {
   EXPECT_FALSE(verdict_on(all, head).whole());
 }
 
+TEST_F(AuditTest, ARunningHostNoticesThatTheEndWasCutOff) {
+  const auto events = std::move(*EventLog::open(folder_ + "/log", "info"));
+  const auto log = AuditLog::own(file_, "node1", *events);
+  for (int i = 0; i < 4; ++i) log->add({{"action", "swap"}});
+  ASSERT_TRUE(log->verify({})->whole());
+
+  auto kept = lines();
+  kept.pop_back();
+  std::ofstream cut(file_, std::ios::trunc);
+  for (const auto& line : kept) cut << line << '\n';
+  cut.close();
+
+  const auto verdict = log->verify({});
+  EXPECT_FALSE(verdict->whole());
+  EXPECT_NE(verdict->words.find("its end was cut off"), std::string::npos) << verdict->words;
+}
+
+TEST_F(AuditTest, SaysThatTheLastLineHasNoEnd) {
+  write(3);
+  EXPECT_FALSE(verify_audit_file(file_)->open_end);
+
+  std::filesystem::resize_file(file_, std::filesystem::file_size(file_) - 20);
+
+  EXPECT_TRUE(verify_audit_file(file_)->whole());
+  EXPECT_TRUE(verify_audit_file(file_)->open_end);
+}
+
 TEST_F(AuditTest, GoesOnAfterAPowerCutAndSaysSo) {
   write(3);
   const auto size = std::filesystem::file_size(file_);

@@ -1,13 +1,10 @@
 // The same plugins in processes of their own: what they may still do, what they may not, and what becomes of them.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/landlock.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstring>
@@ -18,6 +15,7 @@
 #include "board_client.h"
 #include "cage_user.h"
 #include "frame.h"
+#include "prison.h"
 #include "process_figures.h"
 #include "reply_sink.h"
 #include "running_host.h"
@@ -27,139 +25,6 @@ namespace flynn::core {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr const char* kPrisoner = "test.prisoner/1";
-
-bool kernel_has_landlock() {
-  return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
-}
-
-// A prisoner, and its view of the world.
-class Prison {
- public:
-  explicit Prison(const char* animal = "prisoner", const std::function<void(NodeConfig&)>& change = {})
-      : zoo({{"cage", animal}}, [&](NodeConfig& config) {
-          in_cages(config);
-          config.core.lifecycle = config.core.healthy = 5s;
-          if (change) change(config);
-        }) {}
-  json::object ask(const std::string& method, const json::object& body = {}) {
-    auto reply = zoo.call(method, kPrisoner, body);
-    return reply ? reply->body
-                 : json::object{{"code", code_name(reply.error().code)}, {"message", reply.error().message}};
-  }
-  /// The errno that it got, 0 for success.
-  int attempt(const std::string& what, const json::object& more = {}) {
-    json::object body = more;
-    body["what"] = what;
-    return static_cast<int>(int_or(ask("Try", body), "errno", -1));
-  }
-  pid_t process() { return static_cast<pid_t>(int_or(ask("Facts"), "pid", -1)); }
-  /// Until another process than `before` answers.
-  bool is_back(pid_t before) {
-    return RunningHost::wait_until([&] {
-      const auto now = process();
-      return now > 0 && now != before;
-    });
-  }
-  ZooNode zoo;
-};
-
-TEST(Cage, RunsThePluginInAProcessAndAsAUserOfItsOwn) {
-  Prison prison;
-  const auto facts = prison.ask("Facts");
-
-  EXPECT_NE(int_or(facts, "pid"), ::getpid());
-  EXPECT_EQ(int_or(facts, "uid"), kCageUserFirst);
-  EXPECT_EQ(string_or(facts, "caller"), "operator");
-  EXPECT_EQ(string_or(facts, "environment"), "clean");
-  struct stat folder {};
-  ASSERT_EQ(::stat(string_or(facts, "data_dir").c_str(), &folder), 0);
-  EXPECT_EQ(folder.st_uid, kCageUserFirst) << "its own folder is its own";
-}
-
-TEST(Cage, GivesNoFileThatTheManifestDoesNotName) {
-  Prison prison;
-  const auto data = string_or(prison.ask("Facts"), "data_dir");
-  const std::string foreign = prison.zoo.folder() + "/readable";
-  std::ofstream(foreign) << "everybody's";
-  ::chmod(foreign.c_str(), 0644);
-
-  EXPECT_EQ(prison.attempt("write", {{"path", data + "/mine"}}), 0);
-  EXPECT_EQ(prison.attempt("read", {{"path", "/etc/passwd"}}), 0);
-  EXPECT_EQ(prison.attempt("read", {{"path", "/etc/shadow"}}), EACCES);
-  EXPECT_EQ(prison.attempt("write", {{"path", foreign}}), EACCES);
-  if (!kernel_has_landlock()) GTEST_SKIP() << "without Landlock it reads what all may read (and the operator is told)";
-  EXPECT_EQ(prison.attempt("read", {{"path", foreign}}), EACCES) << "Landlock: not even what all may read";
-  EXPECT_EQ(prison.attempt("write", {{"path", "/tmp/flynn-escape"}}), EACCES);
-}
-
-TEST(Cage, TellsTheOperatorOfAWallThatTheKernelLacks) {
-  Prison prison;
-
-  const auto facts = prison.zoo.node().inspect("cage");
-
-  ASSERT_TRUE(facts.ok()) << facts.error().message;
-  const auto problems = strings_or_empty(*facts, "problems");
-  const bool told = std::any_of(problems.begin(), problems.end(), [](const std::string& problem) {
-    return problem.find("Landlock") != std::string::npos;
-  });
-  EXPECT_EQ(told, !kernel_has_landlock());
-  EXPECT_EQ(prison.zoo.state(), "up") << "it works with the walls that there are";
-}
-
-TEST(Cage, MakesNoSystemCallThatTheManifestDoesNotName) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer makes system calls of its own, so there is no filter";
-#endif
-  Prison prison;
-
-  EXPECT_EQ(prison.attempt("connect", {{"number", prison.zoo.port()}}), EPERM);
-  EXPECT_EQ(prison.attempt("exec"), EPERM);
-  EXPECT_EQ(prison.attempt("mount"), EPERM);
-  EXPECT_EQ(prison.attempt("root"), EPERM);
-  EXPECT_EQ(prison.attempt("ptrace", {{"number", ::getpid()}}), EPERM);
-  EXPECT_EQ(prison.attempt("kill", {{"number", ::getpid()}}), EPERM);
-}
-
-TEST(Cage, GivesWhatTheManifestAndTheConfigurationName) {
-  const std::string file = "/tmp/flynn-cage-may-read." + std::to_string(::getpid());
-  std::ofstream(file) << "for this one";
-  Prison prison("prisoner_free", [&](NodeConfig& config) { config.plugins[0].cage.may_read = {file}; });
-
-  EXPECT_EQ(prison.attempt("connect", {{"number", prison.zoo.port()}}), 0);
-  EXPECT_EQ(prison.attempt("exec"), 0);
-  EXPECT_EQ(prison.attempt("read", {{"path", file}}), 0);
-  EXPECT_NE(prison.attempt("write", {{"path", file}}), 0);
-  EXPECT_NE(prison.attempt("mount"), 0);
-  ::unlink(file.c_str());
-}
-
-TEST(Cage, LimitsMemoryAndTheHostGoesOn) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "the shadow memory of a sanitizer would count";
-#endif
-  Prison prison("prisoner", [](NodeConfig& config) { config.plugins[0].cage.memory_mb = 128; });
-
-  EXPECT_EQ(prison.attempt("memory", {{"number", 32}}), 0);
-  EXPECT_EQ(prison.attempt("memory", {{"number", 256}}), ENOMEM);
-}
-
-TEST(Cage, RefusesWhatNeedsRootAndSaysSo) {
-  ZooNode zoo({{"cage", "prisoner_mounts"}}, in_cages);
-
-  EXPECT_EQ(zoo.state(), "failed");
-  EXPECT_NE(zoo.reason().find("cage = \"shared\""), std::string::npos) << zoo.reason();
-}
-
-TEST(Cage, SaysWhichFolderIsClosedToItsUser) {
-  ZooNode zoo({{"cage", "prisoner"}}, [](NodeConfig& config) {
-    in_cages(config);
-    ::mkdir(config.data_dir.c_str(), 0700);
-  });
-
-  EXPECT_EQ(zoo.state(), "failed");
-  EXPECT_NE(zoo.reason().find("chmod o+x"), std::string::npos) << zoo.reason();
-}
 
 TEST(Cage, PassesDocumentsAndDescriptorsBothWays) {
   Prison prison;

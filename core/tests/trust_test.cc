@@ -22,7 +22,6 @@ class TrustTest : public testing::Test {
     std::string pattern = "/tmp/flynn-trust.XXXXXX";
     folder_ = ::mkdtemp(pattern.data());
     trust_.dir = folder_ / "trust.d";
-    fs::create_directory(trust_.dir);
     file_ = given_file("good");
   }
   ~TrustTest() override { fs::remove_all(folder_); }
@@ -33,6 +32,7 @@ class TrustTest : public testing::Test {
     return file;
   }
   void install(const SigningKey& key, const std::string& name, const std::string& above = {}) const {
+    fs::create_directory(trust_.dir);
     std::ofstream(trust_.dir / (name + ".pem")) << above << key.public_pem();
   }
   static void sign(const SigningKey& key, const fs::path& file) {
@@ -54,6 +54,15 @@ TEST_F(TrustTest, AsksForNothingUntilAKeyIsInstalled) {
 
   EXPECT_TRUE(status().refused);
   EXPECT_NE(status().words.find("flynn plugin sign"), std::string::npos);
+}
+
+TEST_F(TrustTest, TrustsNobodyWhenTheLastKeyWasTakenAway) {
+  install(key_, "acme");
+  fs::remove(trust_.dir / "acme.pem");
+
+  EXPECT_EQ(status().policy, TrustPolicy::required);
+  EXPECT_TRUE(status().refused);
+  EXPECT_NE(status().words.find("no key is installed in"), std::string::npos) << status().words;
 }
 
 TEST_F(TrustTest, AcceptsTheFileThatATrustedKeySigned) {
@@ -139,6 +148,7 @@ TEST_F(TrustTest, RefusesASignatureFileThatIsNone) {
     std::ofstream(signature_path(file_)) << text;
     EXPECT_EQ(status().state, State::wrong) << text;
     EXPECT_NE(status().words.find("line 1"), std::string::npos) << status().words;
+    EXPECT_NE(status().words.find("get it again"), std::string::npos) << status().words;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "context.h"
+#include "system_apps.h"
 #include "validation.h"
 
 namespace flynn::controller {
@@ -25,6 +26,7 @@ ApiError needs_connection(const char* what) {
 Outcome<json::object> running_job(Context& context, const Params& params) {
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
+  if (Verdict bad = refuse_for_plugin(app->value, "it runs in no container")) return *bad;
   auto status = context.jobs.find(job_uuid(params[1]));
   if (!status || text_of(*status, "app_id") != text_of(app->value, "id")) return not_found("job " + params[1]);
   const std::string state = text_of(*status, "state");

@@ -143,6 +143,7 @@ Outcome<HttpResponse> run_job(Context& context, const HttpRequest& request, cons
   if (!asked) return asked.error();
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
+  if (Verdict bad = refuse_for_plugin(app->value, "it has no container to run a command in")) return *bad;
   std::string wanted = text_of(*asked, "release");
   if (wanted.empty()) return validation("release", "must be set");
   auto release = find_release(context, wanted);

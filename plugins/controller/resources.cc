@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "providers.h"
+#include "system_apps.h"
 #include "validation.h"
 
 namespace flynn::controller {
@@ -13,6 +14,9 @@ Outcome<json::array> app_ids_of(Context& context, const json::object& asked) {
   for (const std::string& reference : strings_or_empty(asked, "apps")) {
     auto app = find_app(context, reference);
     if (!app) return app.error().status == 404 ? validation("apps", "names no app: " + reference) : app.error();
+    // Before anything is made that nobody could use.
+    if (Verdict bad = refuse_for_plugin(app->value, "its environment is its configuration, so it can use no resource"))
+      return *bad;
     out.push_back(json::value(text_of(app->value, "id")));
   }
   return out;

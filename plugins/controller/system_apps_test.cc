@@ -375,6 +375,11 @@ TEST_F(SystemApps, RefuseWhatMakesNoSenseForAPlugin) {
   expect_refused(ask("PUT", "/apps/router/formations/" + release, {{"processes", {{"web", 1}}}}), "can't be scaled");
   expect_refused(ask("PUT", "/apps/router/release", {{"id", release}}), "deploy the release");
   expect_refused(ask("DELETE", "/apps/router/jobs/x"), "not killed");
+  expect_refused(ask("POST", "/apps/router/jobs/x/exec", {{"args", {"ls"}}}), "no container");
+  expect_refused(ask("POST", "/apps/router/jobs", {{"release", release}, {"args", {"ls"}}}), "no container");
+  const auto provider = ask("POST", "/providers", {{"name", "things"}, {"url", "http://127.0.0.1:1/"}});
+  ASSERT_EQ(provider.status, 200) << provider.body;
+  expect_refused(ask("POST", "/providers/things/resources", {{"apps", {"router"}}}), "can use no resource");
   expect_refused(ask("GET", "/apps/router/log?follow=true"), "not possible for a plugin");
   expect_refused(create_release({}, {{"processes", {{"web", json::object{}}}}}), "no process types");
   EXPECT_EQ(ask("GET", "/apps/router").status, 200);

@@ -89,7 +89,8 @@ class DiscoveryPlugin : public Plugin {
                                        [this](const std::string& service) { return registry_.view(service); });
     // Names are a convenience of jobs; calls must work without.
     if (auto started = dns_->start(); !started) {
-      host().warn("dns_not_started", {{"error", started.error().message}});
+      host().warn("dns_not_started", {{"error", started.error().message},
+                                      {"effect", "jobs resolve no names; flynn plugin swap discovery tries again"}});
       dns_.reset();
     }
     return {};

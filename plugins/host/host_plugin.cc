@@ -1,4 +1,7 @@
 // flynn.host/1: the containers of this machine.
+#include <fcntl.h>
+
+#include <cerrno>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -18,6 +21,7 @@ class HostPlugin : public Plugin {
   explicit HostPlugin(Host& host) : Plugin(host) {
     method("Attach", &HostPlugin::attach);
     method("Exec", &HostPlugin::exec);
+    method("Log", &HostPlugin::log);
     method("Signal", &HostPlugin::signal);
     method("List", &HostPlugin::list);
     method("Stats", &HostPlugin::stats);
@@ -130,6 +134,16 @@ class HostPlugin : public Plugin {
     auto stream = agent_->attach(std::move(request));
     if (!stream) return stream.error();
     return Reply{{}, std::move(*stream)};
+  }
+
+  // For readers that our folders are closed to.
+  Result<Reply> log(Call& call) {
+    auto id = job_id_of(call);
+    if (!id) return id.error();
+    UniqueFd file(::open(machine_->paths().job_log(*id).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!file && errno == ENOENT) return Error{Code::not_found, "this machine has no log of a job " + *id};
+    if (!file) return errno_error(errno, "open the log of job " + *id);
+    return Reply{{}, std::move(file)};
   }
 
   static Result<ExecRequest> exec_request_of(const json::object& body) {

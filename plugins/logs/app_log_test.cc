@@ -52,7 +52,9 @@ class AppLogTest : public testing::Test {
   }
 
   JobTail tail(bool down = false) {
-    return JobTail({"job-1", "app", "web", "host", (folder_ / "job.log").string(), down}, log_);
+    return JobTail({"job-1", "app", "web", "host", (folder_ / "job.log").string(), down}, log_, [](const std::string&) {
+      return Error{Code::unavailable, "nobody lends here"};
+    });
   }
 
   static void run(JobTail& tail) {

@@ -4,6 +4,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace flynn::logs {
 namespace {
 
 constexpr std::string_view kStatusPrefix = "jobs/status/", kAppPrefix = "apps/";
-constexpr int kLookEveryMs = 1000;
+// Without inotify, as in a cage, where it may not watch the host plugin's files.
+constexpr int kLookEveryMs = 1000, kLookOftenMs = 200;
 constexpr std::uint32_t kWatched = IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF;
 
 std::string job_of_key(const std::string& key) { return key.substr(key.rfind('/') + 1); }
@@ -125,6 +127,13 @@ bool Collector::may_collect(const TailedJob& job) const {
   return apps_read_ && (!is_uuid(job.app_id) || known_apps_.contains(job.app_id));
 }
 
+Result<UniqueFd> Collector::borrow(const std::string& job_id) {
+  auto lent = door_.call("flynn.host/1", "Log", {{"job_id", job_id}});
+  if (!lent) return lent.error();
+  if (lent->fds.size() != 1) return Error{Code::internal, "flynn.host/1 Log gave no descriptor"};
+  return std::move(lent->fds.front());
+}
+
 void Collector::open_tail(const TailedJob& job) {
   auto log = store_.log_of(job.app_id);
   if (!log) {
@@ -132,7 +141,7 @@ void Collector::open_tail(const TailedJob& job) {
     return;
   }
   auto& tailed = tails_[job.id];
-  tailed.tail = std::make_unique<JobTail>(job, *log);
+  tailed.tail = std::make_unique<JobTail>(job, *log, [this](const std::string& id) { return borrow(id); });
   if (inotify_) tailed.watch = ::inotify_add_watch(inotify_.get(), job.log_path.c_str(), kWatched);
 }
 
@@ -214,7 +223,8 @@ void Collector::run(const StopSignal& stop) {
     on_stored_();
     std::array<pollfd, 3> entries{pollfd{stop.fd(), POLLIN, 0}, pollfd{wake_.fd(), POLLIN, 0},
                                   pollfd{inotify_.get(), POLLIN, 0}};  // a negative descriptor is ignored
-    ::poll(entries.data(), entries.size(), more ? 0 : kLookEveryMs);
+    const bool blind = std::any_of(tails_.begin(), tails_.end(), [](const auto& one) { return one.second.watch < 0; });
+    ::poll(entries.data(), entries.size(), more ? 0 : blind ? kLookOftenMs : kLookEveryMs);
     wake_.clear();
     if (entries[2].revents == 0) continue;
     const auto got = ::read(inotify_.get(), events.data(), events.size());

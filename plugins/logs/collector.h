@@ -41,6 +41,7 @@ class Collector {
   void run(const StopSignal& stop);
   void take_changes();
   void open_tail(const TailedJob& job);
+  Result<UniqueFd> borrow(const std::string& job_id);
   bool step_all(const StopSignal& stop);
   bool step(Tailed& tailed);
   void forget(const std::string& job_id);

@@ -1,9 +1,17 @@
 #include "collector.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/landlock.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include "flynn/sdk/stream.h"
 #include "flynn/sdk/uuid.h"
@@ -22,11 +30,14 @@ class CollectorTest : public testing::Test {
   void TearDown() override { stop(); }
 
   void start() {
+    open();
+    collector_->start();
+  }
+  void open() {
     logs_ = std::move(LogStore::open(door_.folder() / "logs", {})).value();
     pump_ = std::make_unique<LogPump>();
     pump_->start();
     collector_ = std::make_unique<Collector>(door_, log_, *logs_, [this] { pump_->wake(); });
-    collector_->start();
   }
   void stop() {
     collector_.reset();
@@ -122,6 +133,96 @@ TEST_F(CollectorTest, ADeletedAppLosesItsLogAndDoesNotGetItBack) {
   auto second = follow();
   EXPECT_EQ(next(second), "other");
   EXPECT_EQ(logs_->apps(), std::vector<std::string>{app_});
+}
+
+// This thread and those that it starts may from now on use nothing but `folder`. False: this kernel has no Landlock.
+bool close_all_but(const std::filesystem::path& folder) {
+  landlock_ruleset_attr rules{};
+  rules.handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+  const UniqueFd set(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0)));
+  const UniqueFd open(::open(folder.c_str(), O_PATH | O_CLOEXEC));
+  landlock_path_beneath_attr rule{};
+  rule.allowed_access = rules.handled_access_fs;
+  rule.parent_fd = open.get();
+  return set && ::syscall(SYS_landlock_add_rule, set.get(), LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0 &&
+         ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::syscall(SYS_landlock_restrict_self, set.get(), 0) == 0;
+}
+
+// The collector as in a cage: the files of jobs are closed to its threads, and only lent.
+class CagedCollectorTest : public CollectorTest {
+ protected:
+  // What flynn.host/1 does in its own process: the newest file of the job, open.
+  class LendingDoor : public Door {
+   public:
+    LendingDoor(Door& store) : store_(store) {}
+    using Door::call;
+    Result<Reply> call(std::string_view interface, std::string_view method, const json::object& body, Deadline deadline,
+                       const std::vector<int>& fds) override {
+      if (interface != "flynn.host/1") return store_.call(interface, method, body, deadline, fds);
+      const std::lock_guard lock(mutex_);
+      const auto found = files_.find(string_or(body, "job_id"));
+      if (method != "Log" || found == files_.end()) return Error{Code::not_found, "there is no log of it"};
+      return Reply{{}, UniqueFd(::fcntl(found->second.get(), F_DUPFD_CLOEXEC, 3))};
+    }
+    void lend(const std::string& job, const std::string& path) {
+      const std::lock_guard lock(mutex_);
+      files_[job] = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    }
+
+   private:
+    Door& store_;
+    std::mutex mutex_;
+    std::map<std::string, UniqueFd> files_;
+  };
+
+  void SetUp() override {
+    open();
+    collector_ = std::make_unique<Collector>(lending_, log_, *logs_, [this] { pump_->wake(); });
+    std::thread([this] {
+      caged_ = close_all_but(door_.folder() / "logs");
+      collector_->start();
+    }).join();
+    if (!caged_) GTEST_SKIP() << "this kernel has no Landlock";
+  }
+
+  LendingDoor lending_{door_};
+  bool caged_ = false;
+};
+
+TEST_F(CagedCollectorTest, ReadsTheFilesThatTheHostLends) {
+  write_app();
+  print("j1", "hello");
+  lending_.lend("j1", path_of("j1"));
+  write_status("j1", "up");
+  auto reader = follow();
+  EXPECT_EQ(next(reader), "hello");
+  print("j1", "again");
+  EXPECT_EQ(next(reader), "again");
+}
+
+TEST_F(CagedCollectorTest, AsksForTheFileThatTookTheNameOfAnother) {
+  write_app();
+  print("j1", "hello");
+  lending_.lend("j1", path_of("j1"));
+  write_status("j1", "up");
+  auto reader = follow();
+  EXPECT_EQ(next(reader), "hello");
+
+  print("new", "after the turn");
+  lending_.lend("j1", path_of("new"));
+  std::filesystem::rename(path_of("new"), path_of("j1"));
+  EXPECT_EQ(next(reader), "after the turn");
+}
+
+TEST_F(CagedCollectorTest, WaitsForAFileThatComesLater) {
+  write_app();
+  write_status("j1", "starting");
+  auto reader = follow();
+  EXPECT_EQ(*reader.next(Deadline::after(50ms)), LineReader::Status::timeout);
+
+  print("j1", "late");
+  lending_.lend("j1", path_of("j1"));
+  EXPECT_EQ(next(reader), "late");
 }
 
 }  // namespace

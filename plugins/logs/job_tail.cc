@@ -13,25 +13,33 @@ constexpr std::size_t kChunkBytes = 256 * 1024;
 
 }  // namespace
 
-JobTail::JobTail(TailedJob job, std::shared_ptr<AppLog> log) : job_(std::move(job)), log_(std::move(log)) {}
+JobTail::JobTail(TailedJob job, std::shared_ptr<AppLog> log, Borrow borrow)
+    : job_(std::move(job)), log_(std::move(log)), borrow_(std::move(borrow)) {}
 
 void JobTail::rewind_to(const Mark& mark) {
   lines_ = CriLines(mark.resume);
   skip_until_ = mark.end;
 }
 
+// The folder is the host plugin's; in a cage it is closed to us, and the descriptor comes through the door.
+Result<UniqueFd> JobTail::open_path() const {
+  UniqueFd file(::open(job_.log_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (file) return file;
+  if (errno == EACCES) return borrow_(job_.id);
+  if (errno == ENOENT) return Error{Code::not_found, "there is none"};
+  return errno_error(errno, job_.log_path);
+}
+
 // False: it is not there (yet).
 Result<bool> JobTail::open_file() {
-  UniqueFd file(::open(job_.log_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!file) {
-    if (errno == ENOENT) return false;
-    return errno_error(errno, "open the log of job " + job_.id);
-  }
+  auto file = open_path();
+  if (!file && file.error().code == Code::not_found) return false;
+  if (!file) return file.error().context("open the log of job " + job_.id);
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return errno_error(errno, "stat the log of job " + job_.id);
+  if (::fstat(file->get(), &status) != 0) return errno_error(errno, "stat the log of job " + job_.id);
   if (!S_ISREG(status.st_mode))
     return Error{Code::failed_precondition, "the log of job " + job_.id + " is not a regular file"};
-  file_ = std::move(file);
+  file_ = std::move(*file);
   inode_ = status.st_ino;
   const auto mark = log_->mark_of_job(job_.id);
   rewind_to(mark && mark->inode == inode_ ? *mark : Mark{inode_, 0, 0});
@@ -46,7 +54,8 @@ Result<JobTail::Progress> JobTail::at_end() {
     rewind_to({inode_, 0, 0});
     return ours.st_size > 0 ? Progress::more : Progress::idle;
   }
-  if (::stat(job_.log_path.c_str(), &named) == 0 && named.st_ino != inode_) {
+  const bool is_named = ::stat(job_.log_path.c_str(), &named) == 0;
+  if (is_named ? named.st_ino != inode_ : errno == EACCES && ours.st_nlink == 0) {
     file_.reset();  // replaced: the new one is next
     return Progress::more;
   }

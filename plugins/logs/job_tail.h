@@ -19,7 +19,9 @@ struct TailedJob {
 /// one is read to its end first. Thread: one at a time.
 class JobTail {
  public:
-  JobTail(TailedJob job, std::shared_ptr<AppLog> log);
+  /// Opens the log of the job with this id where its path is closed to us; `not_found` while there is none.
+  using Borrow = std::function<Result<UniqueFd>(const std::string& job_id)>;
+  JobTail(TailedJob job, std::shared_ptr<AppLog> log, Borrow borrow);
 
   enum class Progress { more, idle, finished };
   /// Stores what has come, at most one chunk. An error leaves it where it was: call it again later.
@@ -28,12 +30,14 @@ class JobTail {
   const std::shared_ptr<AppLog>& log() const { return log_; }
 
  private:
+  Result<UniqueFd> open_path() const;
   Result<bool> open_file();
   Result<Progress> at_end();
   void rewind_to(const Mark& mark);
 
   TailedJob job_;
   std::shared_ptr<AppLog> log_;
+  Borrow borrow_;
   UniqueFd file_;
   std::uint64_t inode_ = 0;
   std::uint64_t skip_until_ = 0;

@@ -1,10 +1,21 @@
 // The plugin "store": flynn.store/1 on SQLite.
+#include <filesystem>
+
 #include "flynn/sdk/plugin.h"
 #include "store.h"
+#include "value_cipher.h"
 
 namespace {
 
 using flynn::Result;
+
+// SLOT.key, which is the store's in a cage too (capability "key"). In a slot of another name it was once store.key.
+std::string key_file_beside(const std::string& data_dir) {
+  std::error_code ignored;
+  const auto once = std::filesystem::path(data_dir).parent_path() / "store.key";
+  if (std::filesystem::file_size(once, ignored) == flynn::store::kCipherKeyBytes) return once.string();
+  return data_dir + ".key";
+}
 
 class StorePlugin : public flynn::Plugin {
  public:
@@ -18,7 +29,7 @@ class StorePlugin : public flynn::Plugin {
     if (!info) return info.error();
     options_.journal.folder = info->data_dir;
     // Beside the store's folder, not in it: a copy of the folder alone tells nobody the values.
-    if (options_.journal.key_file.empty()) options_.journal.key_file = info->data_dir + "/../store.key";
+    if (options_.journal.key_file.empty()) options_.journal.key_file = key_file_beside(info->data_dir);
     ahead_ = flynn::store::Store::read_ahead(options_);
     return {};
   }

@@ -21,6 +21,16 @@ constexpr int kTagBytes = 16;
 unsigned char* bytes_of(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
+// In a cage the folder is not ours, only the file, which the host made empty. One that is cut by a power failure is
+// found at the next start, and no value was sealed with it yet.
+Result<CipherKey> fill_key(const std::string& path, const CipherKey& key) {
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file) return errno_error(errno, "make the key " + path);
+  if (::write(file.get(), key.data(), key.size()) != static_cast<ssize_t>(key.size()) || ::fsync(file.get()) != 0)
+    return errno_error(errno, "write the key " + path);
+  return key;
+}
+
 // The name appears only when the content is on disk, so a crash never leaves a short key behind.
 Result<CipherKey> create_key(const std::string& path) {
   CipherKey key;
@@ -29,6 +39,7 @@ Result<CipherKey> create_key(const std::string& path) {
   const std::string temporary = path + ".new";
   ::unlink(temporary.c_str());
   UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file && errno == EACCES) return fill_key(path, key);
   if (!file) return errno_error(errno, "make the key " + temporary);
   if (::write(file.get(), key.data(), key.size()) != static_cast<ssize_t>(key.size()) || ::fsync(file.get()) != 0)
     return errno_error(errno, "write the key " + temporary);
@@ -52,6 +63,7 @@ Result<CipherKey> load_key(const std::string& path, bool may_create) {
   if (!file) return errno_error(errno, "open the key " + path);
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return errno_error(errno, "stat the key " + path);
+  if (may_create && S_ISREG(info.st_mode) && info.st_size == 0) return create_key(path);
   if (!S_ISREG(info.st_mode) || info.st_size != static_cast<off_t>(kCipherKeyBytes))
     return Error{Code::failed_precondition, "the key file " + path + " is not a file of 32 bytes"};
   if ((info.st_mode & 077) != 0)

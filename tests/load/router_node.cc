@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -97,6 +98,17 @@ Result<core::SwapOutcome> RouterNode::swap(const std::string& file, const core::
 }
 
 std::string RouterNode::own_router() { return ROUTER_SO; }
+
+void RouterNode::use_cages() {
+  config_.cage_program = FLYNN_HOST_PROGRAM;
+  ::chmod(folder_.c_str(), 0711);  // for the users of cages
+  for (auto& plugin : config_.plugins) plugin.cage.own_process = true;
+}
+
+json::object RouterNode::describe(const std::string& slot) {
+  auto document = node_->inspect(slot);
+  return document ? *document : json::object{};
+}
 
 json::object RouterNode::router_figures() {
   auto reply = call("flynn.router/1", "Stats", {});

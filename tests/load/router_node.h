@@ -21,6 +21,8 @@ class RouterNode {
 
   /// Before start().
   core::CoreConfig& core() { return config_.core; }
+  /// Before start(): each plugin in a process of its own.
+  void use_cages();
   /// Empty once the app answers; otherwise what failed.
   std::string start();
   /// The router by another copy of the same file.
@@ -28,6 +30,8 @@ class RouterNode {
   /// By another plugin.
   Result<core::SwapOutcome> swap(const std::string& file, const core::SwapOptions& options);
   static std::string own_router();
+  /// What the node tells of a slot: `process`, `state`, `generation`, …
+  json::object describe(const std::string& slot);
   [[nodiscard]] int port() const { return port_; }
   json::object router_figures();
 

@@ -27,7 +27,7 @@ WireNode::WireNode(bool caged) {
     plugin.slot = slot;
     plugin.path = path;
     plugin.config_json = settings;
-    plugin.cage.own_process = caged && plugin.slot == "discovery";
+    plugin.cage.own_process = caged;
     config.plugins.push_back(plugin);
   }
   log_ = std::move(*core::EventLog::open(folder_ + "/log", "info"));

@@ -11,7 +11,7 @@ namespace flynn::wires {
 /// Everything lies in a temporary folder. Thread: its owner's.
 class WireNode {
  public:
-  /// `caged`: discovery in a process of its own (the store keeps its key beside its folder, out of a cage's reach).
+  /// `caged`: each plugin in a process of its own.
   explicit WireNode(bool caged = false);
   ~WireNode();
   WireNode(const WireNode&) = delete;
