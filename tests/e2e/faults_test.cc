@@ -93,7 +93,7 @@ const Fault kFaults[] = {
      "disk-full"},
     {"PortNotBound", "try_release 'echo thinking; exec tail -f /dev/null'", "8080", "port-not-bound"},
     {"PortInUse",
-     "try_release 'exec python3 -c \"import socket; s = socket.socket(); s.bind((str(), 8080)); s.listen(); "
+     "try_release 'exec python3 -c \"import socket; s = socket.socket(); s.bind((str(), 8080)); "
      "socket.socket().bind((str(), 8080))\"'",
      "ddress already in use", "port-taken"},
     {"NoNodeHasRoom", "flynn -a weak limit set web memory=9000GB", "memory", "no-capacity"},
