@@ -1,5 +1,6 @@
 #include "generation.h"
 
+#include <malloc.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -52,6 +53,10 @@ Result<CageWalls> walls_of(const GenerationFacts& facts, const CoreServices& ser
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
+
+// What an instance had lies free among what others have, in the arenas of all threads. The allocator returns only what
+// is at the end of one, so each swap would leave some more pages behind.
+void give_back_freed_memory() { ::malloc_trim(0); }
 
 }  // namespace
 
@@ -358,6 +363,7 @@ Generation::Retired Generation::retire(Deadline deadline) {
   gone_ = true;
   start = std::chrono::steady_clock::now();
   retired.unmapped = image_->unload();
+  give_back_freed_memory();
   retired.unload_ms = ms_since(start);
   if (!retired.unmapped) {
     crash_mark_.keep();
