@@ -1,6 +1,5 @@
 #include "generation.h"
 
-#include <malloc.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "cage_yard.h"
 #include "door.h"
 #include "forever.h"
+#include "freed_memory.h"
 #include "host_table.h"
 #include "reply_sink.h"
 #include "thread_code.h"
@@ -53,10 +53,6 @@ Result<CageWalls> walls_of(const GenerationFacts& facts, const CoreServices& ser
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
-
-// What an instance had lies free among what others have, in the arenas of all threads. The allocator returns only what
-// is at the end of one, so each swap would leave some more pages behind.
-void give_back_freed_memory() { ::malloc_trim(0); }
 
 }  // namespace
 
