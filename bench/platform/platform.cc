@@ -4,7 +4,6 @@
 #include <fstream>
 #include <functional>
 
-#include "footprint.h"
 #include "node.h"
 
 namespace flynn::e2e {
@@ -57,25 +56,6 @@ void report_idle_memory(const Node& node) {
     if (line.rfind("Pss:", 0) == 0 || line.rfind("Rss:", 0) == 0) std::printf("idle host process %s\n", line.c_str());
 }
 
-// Memory is compared after the first hundred: libraries that only a swap brings, and the allocator's arenas, are there
-// by then.
-void report_many_swaps(const Node& node, const std::string& slot, int count) {
-  constexpr int kWarmUp = 100;
-  Footprint before;
-  for (int i = 0; i < kWarmUp + count; ++i) {
-    if (i == kWarmUp) before = footprint(node.host_pid());
-    if (swap_ms(node, slot, "total_ms") < 0) {
-      std::fprintf(stderr, "swap %d of %s failed\n", i, slot.c_str());
-      return;
-    }
-  }
-  const auto after = footprint(node.host_pid());
-  std::printf("%d swaps of %s: resident %ld -> %ld kB (%+.1f %%), threads %ld -> %ld, descriptors %ld -> %ld\n", count,
-              slot.c_str(), before.rss_kb, after.rss_kb,
-              100.0 * static_cast<double>(after.rss_kb - before.rss_kb) / static_cast<double>(before.rss_kb),
-              before.threads, after.threads, before.fds, after.fds);
-}
-
 // Every plugin loaded, created, started and healthy on a machine that has no state of them; the start of the host
 // process and the question whether it is up (some 20 ms) are in it.
 double cold_start() {
@@ -106,13 +86,13 @@ int measure() {
            const auto start = Clock::now();
            return node.flynn({"-a", "app0", "run", "true"}).ok() ? ms_since(start) : -1;
          }));
-  for (const char* slot : {"router", "store", "scheduler", "controller"}) {
+  for (const char* slot : {"store", "discovery", "blobstore", "scheduler", "logs", "host", "controller", "router",
+                           "builder", "images", "postgres"}) {
     report((std::string("swap of an idle ") + slot + ", total").c_str(),
            rounds(7, [&](int) { return swap_ms(node, slot, "total_ms"); }));
     report((std::string("swap of an idle ") + slot + ", pause").c_str(),
            rounds(7, [&](int) { return swap_ms(node, slot, "pause_ms"); }));
   }
-  for (const char* slot : {"router", "store"}) report_many_swaps(node, slot, 1000);
   return 0;
 }
 

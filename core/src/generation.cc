@@ -10,6 +10,7 @@
 #include "cage_yard.h"
 #include "door.h"
 #include "forever.h"
+#include "freed_memory.h"
 #include "host_table.h"
 #include "reply_sink.h"
 #include "thread_code.h"
@@ -371,6 +372,7 @@ Generation::Retired Generation::retire(Deadline deadline) {
   gone_ = true;
   start = std::chrono::steady_clock::now();
   retired.unmapped = image_->unload();
+  give_back_freed_memory();
   retired.unload_ms = ms_since(start);
   if (!retired.unmapped) {
     crash_mark_.keep();

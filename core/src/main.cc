@@ -5,6 +5,7 @@
 
 #include "child.h"
 #include "config_schema.h"
+#include "freed_memory.h"
 #include "host_process.h"
 #include "keeper.h"
 #include "manifest.h"
@@ -54,6 +55,7 @@ int run(const std::vector<std::string>& args) {
   const std::string command = args.empty() ? "" : args[0];
   const bool has_config = args.size() == 3 && args[1] == "--config";
   if (command == "run" && has_config) return run_keeper(args[2]);
+  if (command == "host" || command == "cage") bound_freed_memory();
   if (command == "host" && has_config) return run_host_process(args[2]);
   if (command == "check-config" && has_config) return check_config(args[2]);
   if (command == "cage" && args.size() == 2) return run_cage();

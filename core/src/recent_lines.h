@@ -12,6 +12,8 @@
 namespace flynn::core {
 
 inline constexpr std::size_t kRecentLinesMax = 500, kRecentLineBytesMax = 4096;
+/// Of all lines of a slot, with what it costs to keep them.
+inline constexpr std::size_t kRecentBytesMax = 64u << 10;
 
 /// Thread: [any].
 class RecentLines {
@@ -23,9 +25,15 @@ class RecentLines {
  private:
   struct Line {
     std::string at, level, text;
+
+    std::size_t bytes() const { return sizeof(Line) + at.size() + text.size(); }
+  };
+  struct Recent {
+    std::deque<Line> lines;
+    std::size_t bytes = 0;
   };
   mutable std::mutex mutex_;
-  std::map<std::string, std::deque<Line>, std::less<>> slots_;
+  std::map<std::string, Recent, std::less<>> slots_;
 };
 
 }  // namespace flynn::core

@@ -287,6 +287,23 @@ TEST(NodeInterface, HistorySaysWhoAsked) {
   EXPECT_EQ(by_it, 2) << text << " what it asked for, and what was done of it";
 }
 
+TEST(RecentLines, KeepsTheNewestAndNoMoreThanItsBytes) {
+  RecentLines recent;
+  const std::string words(1'000, 'w');
+  for (int i = 0; i < 400; ++i) recent.add("cage", "info", std::to_string(i) + " " + words);
+  recent.add("other", "info", "alone");
+
+  const auto kept = recent.last("cage", kRecentLinesMax);
+
+  std::size_t bytes = 0;
+  for (const auto& line : kept) bytes += string_or(line.as_object(), "text").size();
+  EXPECT_LE(bytes, kRecentBytesMax);
+  EXPECT_GT(bytes, kRecentBytesMax / 2);
+  EXPECT_EQ(string_or(kept.back().as_object(), "text"), "399 " + words);
+  EXPECT_EQ(string_or(kept.front().as_object(), "text"), std::to_string(400 - kept.size()) + " " + words);
+  EXPECT_EQ(recent.last("other", 9).size(), 1u);
+}
+
 TEST(NodeInterface, HasTheLastLinesOfAPluginsLog) {
   ZooNode zoo({{"cage", "relay"}, {"other", "good"}});
 

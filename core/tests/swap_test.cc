@@ -1,6 +1,8 @@
 // The swap under callers: no call lost, every image unmapped, nothing grows; and what is remembered of it.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -60,6 +62,33 @@ void swap_under_callers(const std::string& one, const std::string& two) {
 TEST(Swap, OverlappingLosesNoCallAndLeavesNothing) { swap_under_callers("good", "good_2"); }
 
 TEST(Swap, ExclusiveLosesNoCallAndLeavesNothing) { swap_under_callers("exclusive", "exclusive_2"); }
+
+std::size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<std::size_t>(::getpagesize());
+}
+
+TEST(Swap, GivesBackWhatLiesFreeAmongWhatLives) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's allocator keeps freed memory";
+#endif
+  constexpr std::size_t kBlocks = 32'768, kBlockBytes = 1'024, kBetweenThoseThatLive = 64;
+  ZooNode zoo("good");
+  std::vector<std::unique_ptr<char[]>> blocks(kBlocks);
+  for (auto& block : blocks) {
+    block.reset(new char[kBlockBytes]);
+    std::fill_n(block.get(), kBlockBytes, 'x');
+  }
+  for (std::size_t i = 0; i < kBlocks; ++i)
+    if (i % kBetweenThoseThatLive != 0) blocks[i].reset();
+  const auto before = resident_bytes();
+
+  ASSERT_TRUE(zoo.swap("good_2").ok());
+
+  EXPECT_LT(resident_bytes() + kBlocks * kBlockBytes / 2, before);
+}
 
 TEST(Swap, WaitsForACallThatIsInside) {
   ZooNode zoo("exclusive");

@@ -22,7 +22,9 @@ function(flynn_add_plugin name)
   configure_file(${FLYNN_PLUGIN_CMAKE_DIR}/manifest_note.c.in ${note} @ONLY)
   set_source_files_properties(${note} PROPERTIES OBJECT_DEPENDS ${manifest} SKIP_PRECOMPILE_HEADERS ON)
 
-  add_library(${name} MODULE ${arg_SOURCES} ${note})
+  set(static_objects ${FLYNN_PLUGIN_CMAKE_DIR}/static_objects.c)
+  set_source_files_properties(${static_objects} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  add_library(${name} MODULE ${arg_SOURCES} ${note} ${static_objects})
   set_target_properties(${name} PROPERTIES
     PREFIX "" NO_SONAME ON SKIP_BUILD_RPATH ON POSITION_INDEPENDENT_CODE ON
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON

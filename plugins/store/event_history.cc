@@ -37,10 +37,17 @@ void EventHistory::append(RevisionEventsPtr events) {
   head_ = events->revision;
   bytes_ += events->bytes();
   revisions_.push_back(std::move(events));
-  while (bytes_ > bytes_max_ && revisions_.size() > 1) {
-    bytes_ -= revisions_.front()->bytes();
-    revisions_.pop_front();
-  }
+  while (bytes_ > bytes_max_ && revisions_.size() > 1) drop_oldest();
+}
+
+void EventHistory::served(Revision next) {
+  const std::lock_guard lock(mutex_);
+  while (bytes_ > tail_bytes_ && revisions_.front()->revision < next) drop_oldest();
+}
+
+void EventHistory::drop_oldest() {
+  bytes_ -= revisions_.front()->bytes();
+  revisions_.pop_front();
 }
 
 RevisionEventsPtr EventHistory::find(Revision revision) const {
@@ -52,6 +59,11 @@ RevisionEventsPtr EventHistory::find(Revision revision) const {
 Revision EventHistory::head() const {
   const std::lock_guard lock(mutex_);
   return head_;
+}
+
+std::size_t EventHistory::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
 }
 
 std::string watch_line(const RevisionEvents& revision, const KeyInterval& interval) {

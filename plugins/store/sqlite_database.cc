@@ -5,6 +5,12 @@
 #include <utility>
 
 namespace flynn::store {
+namespace {
+
+// In KiB. Reads are answered from memory and a commit appends: more pages would only lie there, in each connection.
+constexpr const char* kBoundTheCache = "PRAGMA cache_size=-512";
+
+}  // namespace
 
 Error sqlite_error(sqlite3* database, std::string_view doing) {
   const int code = sqlite3_errcode(database) & 0xff;
@@ -30,6 +36,8 @@ Result<Database> Database::open(const std::string& path, Mode mode, const std::s
   if (code != SQLITE_OK) return sqlite_error(handle, "open " + path);
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, 5000);
+  // It reads the schema: what is wrong with that, the first statement tells.
+  (void)database.run(kBoundTheCache);
   return database;
 }
 

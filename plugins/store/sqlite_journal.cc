@@ -108,7 +108,7 @@ SqliteJournal::~SqliteJournal() { sqlite3_wal_hook(database_.raw(), nullptr, nul
 
 Result<void> SqliteJournal::prepare() {
   if (auto set = database_.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
-                               "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0;");
+                               "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0;");
       !set)
     return set;
   auto existing = has_schema(database_);

@@ -32,5 +32,7 @@ inline constexpr std::size_t kBatchRequestsMax = 512;
 inline constexpr std::size_t kQueueRequestsMax = 16'384;
 inline constexpr std::int64_t kHistoryRevisionsDefault = 100'000;
 inline constexpr std::size_t kHistoryMemoryBytes = 32u << 20;
+/// What stays in memory when every watch has it, for those that open again at a revision of a moment ago.
+inline constexpr std::size_t kHistoryTailBytes = 64u << 10;
 
 }  // namespace flynn::store

@@ -16,7 +16,10 @@ namespace flynn::store {
 /// `revision` are changed by the writer's thread alone, which therefore reads them without a lock.
 struct StoreState {
   StoreState(KeySpace loaded, Revision head, Revision compacted)
-      : keys(std::move(loaded)), revision(head), compact_revision(compacted), history(head, kHistoryMemoryBytes) {}
+      : keys(std::move(loaded)),
+        revision(head),
+        compact_revision(compacted),
+        history(head, kHistoryMemoryBytes, kHistoryTailBytes) {}
 
   std::shared_lock<std::shared_mutex> read_lock() const {
     const std::lock_guard turn(turnstile_);

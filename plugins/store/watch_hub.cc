@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -89,6 +90,7 @@ void WatchHub::run(const StopSignal& stop) {
       const int fd = at++->first;
       forget(fd);
     }
+    forget_what_all_have();
     if (finished()) break;
     wait();
   }
@@ -120,6 +122,16 @@ void WatchHub::forget(int fd) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
   watchers_.erase(fd);
   --count_;
+}
+
+// Old revisions are in the journal, where a watch of old history finds them: memory is for those that are on their way.
+void WatchHub::forget_what_all_have() {
+  const auto head = state_.history.head();
+  Revision next = head + 1;
+  for (const auto& [fd, watcher] : watchers_)
+    if (watcher->state() == Watcher::State::open) next = std::min(next, watcher->next());
+  state_.history.served(next);
+  if (next > head) page_ = {};
 }
 
 void WatchHub::adopt() {

@@ -36,6 +36,7 @@ class WatchHub {
   void run(const StopSignal& stop);
   void wait();
   void forget(int fd);
+  void forget_what_all_have();
   void adopt();
   void serve(Watcher& watcher);
   RevisionEventsPtr find(Watcher& watcher);

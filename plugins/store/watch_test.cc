@@ -90,6 +90,65 @@ TEST(StoreWatch, NeitherSkipsNorRepeatsOverTenThousandTransactionsWithRestarts) 
   EXPECT_EQ(late.model(), present);
 }
 
+RevisionEventsPtr revision_of(Revision revision, std::size_t bytes) {
+  auto made = std::make_shared<RevisionEvents>();
+  made->revision = revision;
+  Entry entry;
+  entry.value = std::make_shared<const std::string>(bytes, 'v');
+  made->events.push_back({"k", entry});
+  return made;
+}
+
+TEST(EventHistory, KeepsWhatAWatchStillNeedsAndATailOfTheRest) {
+  constexpr std::size_t kTail = 10'000;
+  EventHistory history(0, 1'000'000, kTail);
+  for (Revision at = 1; at <= 100; ++at) history.append(revision_of(at, 1'000));
+
+  history.served(51);
+
+  EXPECT_EQ(history.find(50), nullptr);
+  for (Revision at = 51; at <= 100; ++at) ASSERT_EQ(history.find(at)->revision, at);
+
+  history.served(101);
+
+  EXPECT_LE(history.bytes(), kTail);
+  EXPECT_EQ(history.find(92), nullptr);
+  EXPECT_EQ(history.find(100)->revision, 100);
+  EXPECT_EQ(history.head(), 100);
+
+  history.append(revision_of(101, 50'000));
+  history.served(101);
+
+  EXPECT_EQ(history.find(100), nullptr);
+  EXPECT_EQ(history.find(101)->revision, 101);
+
+  history.served(102);
+
+  EXPECT_EQ(history.bytes(), 0u);
+  EXPECT_EQ(history.find(101), nullptr);
+  EXPECT_EQ(history.head(), 101);
+}
+
+TEST(StoreWatch, ReadsWhatMemoryHasLetGoFromTheJournal) {
+  StoreWorld world;
+  world.open();
+  const json::string value(8 * 1024, 'v');
+  auto steady = world.call("Watch", {{"prefix", ""}});
+  ASSERT_TRUE(steady);
+  LineReader steady_reader(std::move(steady->fds.at(0)));
+  constexpr int kRevisions = 100;
+  for (int i = 1; i <= kRevisions; ++i) {
+    ASSERT_TRUE(world.call("Txn", txn_of({put_op("k", value)})));
+    ASSERT_EQ(int_or(next_events(steady_reader), "revision"), i);
+  }
+
+  auto late = world.call("Watch", {{"prefix", ""}, {"revision", 1}});
+
+  ASSERT_TRUE(late);
+  LineReader late_reader(std::move(late->fds.at(0)));
+  for (int i = 1; i <= kRevisions; ++i) ASSERT_EQ(int_or(next_events(late_reader), "revision"), i);
+}
+
 TEST(StoreWatch, KeepsTheHistoryItPromisesAndCompactsTheRest) {
   StoreWorld world;
   world.options.history_revisions = 1'000;
