@@ -14,6 +14,8 @@ namespace flynn::logs {
 namespace {
 
 using namespace std::chrono_literals;
+using store::QuietLog;
+using store::StoreDoor;
 
 // The store, a log file as conmon writes it, and everything of the plugin but its shell.
 class CollectorTest : public testing::Test {
@@ -24,9 +26,11 @@ class CollectorTest : public testing::Test {
   void start() {
     logs_ = std::move(LogStore::open(door_.folder() / "logs", {})).value();
     pump_ = std::make_unique<LogPump>();
-    pump_->start();
+    pump_->prepare();
+    pump_->activate();
     collector_ = std::make_unique<Collector>(door_, log_, *logs_, [this] { pump_->wake(); });
-    collector_->start();
+    collector_->prepare();
+    collector_->activate();
   }
   void stop() {
     collector_.reset();
