@@ -201,6 +201,7 @@ void Collector::take_changes() {
     gone.swap(gone_);
   }
   for (const auto& job : changed) {
+    if (!gate_.is_open()) return;  // a log may be long; after a quiesce() all are changed again
     if (finished_.contains(job.id)) continue;
     if (const auto found = tails_.find(job.id); found != tails_.end()) {
       found->second.tail->job().down = job.down;
