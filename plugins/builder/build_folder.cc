@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "child.h"
 #include "flynn/sdk/stream.h"
+#include "process/child.h"
 
 namespace flynn::builder {
 namespace {
@@ -93,7 +93,7 @@ Result<BuildResult> BuildFolder::result() const {
   struct stat about {};
   if (!file || ::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode))
     return Error{Code::internal, "the build left no result"};
-  auto document = parse_json_object(read_to_end(file.get(), kResultBytesMax));
+  auto document = parse_json_object(process::read_to_end(file.get(), kResultBytesMax));
   if (!document) return document.error().context("result of the build");
   BuildResult result;
   result.process_types = strings_or_empty(*document, "process_types");

@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <memory>
 
-#include "announcement.h"
 #include "build_calls.h"
-#include "child.h"
 #include "flynn/sdk/plugin.h"
+#include "http/announcement.h"
+#include "process/child.h"
 #include "push_server.h"
 
 namespace flynn::builder {
@@ -56,7 +56,7 @@ class Builder : public Plugin {
     config_ = read_config(document, info->data_dir);
     // One that is there is looked at here, for in a swap nobody waits for us yet; a new one is made by start().
     if (::access(host_key_file().c_str(), F_OK) == 0) key_is_good_ = make_host_key().ok();
-    return {};
+    return prepare();
   }
 
   Result<void> start() override {
@@ -68,24 +68,13 @@ class Builder : public Plugin {
       std::string path = config_.data_dir + "/" + name;
       if (::mkdir(path.c_str(), 0711) != 0 && errno != EEXIST) return errno_error(errno, "make " + path);
     }
-    if (!key_is_good_)
-      if (auto key = make_host_key(); !key) return key;
-    pipeline_ = std::make_unique<Pipeline>(host(), config_);
-    calls_ = std::make_unique<BuildCalls>(*pipeline_);
-    server_ = std::make_unique<PushServer>(Transport::ssh, host(), host(), *pipeline_, config_);
-    http_ = std::make_unique<PushServer>(Transport::http, host(), host(), *pipeline_, config_);
-    return {};
+    return key_is_good_ ? Result<void>() : make_host_key();
   }
 
   Result<void> activate() override {
-    auto listener = host().listener("builder.ssh");
-    if (!listener) return listener.error().context("listener builder.ssh");
-    server_->start(std::move(*listener));
-    // Without the socket in the configuration there is no git over HTTP.
-    if (auto http = host().listener("builder.http")) {
-      announcement_ = std::make_unique<Announcement>(host(), host(), http->get());
-      http_->start(std::move(*http));
-    }
+    server_->activate();
+    http_->activate();
+    if (announcement_) announcement_->activate();
     return {};
   }
 
@@ -96,9 +85,9 @@ class Builder : public Plugin {
   }
 
   Result<void> quiesce() override {
-    announcement_.reset();
-    if (server_) server_->quiesce();
-    if (http_) http_->quiesce();
+    server_->quiesce();
+    http_->quiesce();
+    if (announcement_) announcement_->quiesce();
     return {};
   }
 
@@ -119,15 +108,33 @@ class Builder : public Plugin {
   }
 
  private:
+  // In a swap the other instance works on while we make threads: nothing is accepted or announced before activate().
+  Result<void> prepare() {
+    auto ssh = host().listener("builder.ssh");
+    if (!ssh) return ssh.error().context("listener builder.ssh");
+    pipeline_ = std::make_unique<Pipeline>(host(), config_);
+    calls_ = std::make_unique<BuildCalls>(*pipeline_);
+    server_ = std::make_unique<PushServer>(Transport::ssh, host(), host(), *pipeline_, config_);
+    http_ = std::make_unique<PushServer>(Transport::http, host(), host(), *pipeline_, config_);
+    server_->prepare(std::move(*ssh));
+    // Without the socket in the configuration there is no git over HTTP.
+    if (auto http = host().listener("builder.http")) {
+      const http::AnnouncedService service{"gitreceive", "builder", "builder-announce"};
+      announcement_ = std::make_unique<http::Announcement>(host(), host(), service, http->get());
+      http_->prepare(std::move(*http));
+    }
+    return {};
+  }
+
   std::string host_key_file() const { return config_.data_dir + "/host_key"; }
   /// Leaves one that is there as it is.
   Result<void> make_host_key() {
-    auto words = make_pipe();
+    auto words = process::make_pipe();
     if (!words) return words.error();
-    auto made = Child::start({config_.session_program, "keygen", host_key_file()}, {{words->second.get(), 2}});
+    auto made = process::Child::start({config_.session_program, "keygen", host_key_file()}, {{words->second.get(), 2}});
     words->second.reset();
     if (!made) return made.error();
-    std::string said = read_to_end(words->first.get(), 2000);
+    std::string said = process::read_to_end(words->first.get(), 2000);
     auto status = made->wait(Deadline::after(kKeyTime));
     if (!status) return status.error().context("make the host key");
     return *status == 0 ? Result<void>() : Error{Code::internal, "make the host key: " + said};
@@ -155,7 +162,7 @@ class Builder : public Plugin {
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<BuildCalls> calls_;
   std::unique_ptr<PushServer> server_, http_;
-  std::unique_ptr<Announcement> announcement_;
+  std::unique_ptr<http::Announcement> announcement_;
 };
 
 }  // namespace flynn::builder

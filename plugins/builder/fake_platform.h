@@ -14,9 +14,9 @@
 #include <thread>
 #include <vector>
 
-#include "child.h"
 #include "flynn/sdk/host.h"
 #include "flynn/sdk/stream.h"
+#include "process/child.h"
 
 namespace flynn::builder {
 
@@ -110,7 +110,7 @@ class FakePlatform : public Door, public Log {
       out << data;
     }
     out.close();
-    auto tar = Child::start({"tar", "-xf", archive, "-C", mounts.at("/tmp/build")}, {});
+    auto tar = process::Child::start({"tar", "-xf", archive, "-C", mounts.at("/tmp/build")}, {});
     if (tar) (void)tar->wait(Deadline::after(10s));
     std::ofstream(mounts.at("/output") + "/result.json") << R"({"process_types":["web"],"source_time":1700000000})";
     std::string text = "-----> Fake app detected\n";

@@ -15,26 +15,47 @@ constexpr int kDrainStepMs = 50;
 
 }  // namespace
 
-void PushServer::start(UniqueFd listener) {
+void PushServer::prepare(UniqueFd listener) {
   listener_ = std::move(listener);
   acceptor_.start(transport_ == Transport::ssh ? "builder-ssh" : "builder-http",
                   [this](const StopSignal& stop) { accept_loop(stop); });
 }
 
+void PushServer::activate() {
+  gate_.open();
+  wake_.ask();
+}
+
+void PushServer::quiesce() {
+  gate_.close();
+  (void)gate_.wait_empty();
+}
+
 void PushServer::accept_loop(const StopSignal& stop) {
   while (!stop.asked()) {
     reap();
-    pollfd set[] = {{listener_.get(), POLLIN, 0}, {stop.fd(), POLLIN, 0}};
-    if (::poll(set, 2, kReapMs) <= 0 || set[1].revents != 0) continue;
-    // Not inherited by the accepted one; another instance may have taken this connection, so never block here.
-    UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (connection) {
-      serve(std::move(connection));
-    } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-      log_.error("accept_failed", {{"error", errno_error(errno, "accept").message}});
-      stop.wait(kTroubleMs);
-    }
+    wake_.clear();
+    // Of a closed gate's socket another instance takes the connections.
+    pollfd set[] = {
+        {gate_.is_open() ? listener_.get() : -1, POLLIN, 0}, {stop.fd(), POLLIN, 0}, {wake_.fd(), POLLIN, 0}};
+    ::poll(set, 3, kReapMs);
+    if (set[0].revents != 0 && !accept_one()) stop.wait(kTroubleMs);
   }
+}
+
+// False: the system is in trouble.
+bool PushServer::accept_one() {
+  const auto pass = gate_.enter();
+  if (!pass) return true;
+  // Not inherited by the accepted one; another instance may have taken this connection, so never block here.
+  UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (connection) {
+    serve(std::move(connection));
+  } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+    log_.error("accept_failed", {{"error", errno_error(errno, "accept").message}});
+    return false;
+  }
+  return true;
 }
 
 void PushServer::serve(UniqueFd connection) {
@@ -63,6 +84,7 @@ void PushServer::drain(Deadline deadline) {
 }
 
 void PushServer::stop() {
+  gate_.close();
   acceptor_.stop();
   for (const auto& session : sessions_) session->worker.ask_stop();
   sessions_.clear();

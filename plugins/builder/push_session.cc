@@ -7,6 +7,7 @@
 
 #include "flynn/sdk/store.h"
 #include "flynn/sdk/uuid.h"
+#include "process/child.h"
 #include "push_refs.h"
 #include "repositories.h"
 
@@ -69,7 +70,7 @@ Result<void> PushSession::start_process(UniqueFd connection) {
   const auto uid = std::to_string(config_.git_uid);
   std::vector<std::string> words{config_.session_program, "ssh", config_.data_dir + "/host_key", uid};
   if (transport_ == Transport::http) words = {config_.session_program, "http", uid};
-  auto started = Child::start(words, {{connection.get(), 3}, {pair->second.get(), 4}});
+  auto started = process::Child::start(words, {{connection.get(), 3}, {pair->second.get(), 4}});
   if (!started) return started.error();
   process_ = std::move(*started);
   control_ = std::move(pair->first);
@@ -166,7 +167,7 @@ Result<void> PushSession::start_receive(const json::object& request) {
   app_name_ = name;
   auto repository = prepare_repository(config_, app_id_);
   if (!repository) return repository.error();
-  auto in = make_pipe(), out = make_pipe(), err = make_pipe();
+  auto in = process::make_pipe(), out = process::make_pipe(), err = process::make_pipe();
   auto hook = make_message_pair();
   for (const auto* pipe : {&in, &out, &err}) {
     if (!*pipe) return pipe->error();
@@ -179,7 +180,7 @@ Result<void> PushSession::start_receive(const json::object& request) {
     words.push_back(string_or(request, "service") == "git-upload-pack" ? "git-upload-pack" : "git-receive-pack");
     words.push_back(bool_or(request, "advertise") ? "advertise" : "answer");
   }
-  auto git = Child::start(
+  auto git = process::Child::start(
       words, {{in->first.get(), 0}, {out->second.get(), 1}, {err->second.get(), 2}, {hook->second.get(), 3}});
   if (!git) return git.error();
   git_ = std::move(*git);
@@ -214,22 +215,22 @@ Result<BuildOutcome> PushSession::build_push(const std::string& commit, const st
   auto received =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - receive_start_);
   BuildRequest request{new_uuid(), app_id_, commit, branch, {}, {{"receive", received.count()}}};
-  Child exporter;
+  process::Child exporter;
   UniqueFd words;
   auto open = [&]() -> Result<UniqueFd> {
-    auto source = make_pipe(), errors = make_pipe();
+    auto source = process::make_pipe(), errors = process::make_pipe();
     if (!source) return source.error();
     if (!errors) return errors.error();
-    auto started = Child::start({config_.session_program, "export", config_.repository(app_id_), quarantine, commit,
-                                 std::to_string(config_.git_uid)},
-                                {{source->second.get(), 1}, {errors->second.get(), 2}});
+    auto started = process::Child::start({config_.session_program, "export", config_.repository(app_id_), quarantine,
+                                          commit, std::to_string(config_.git_uid)},
+                                         {{source->second.get(), 1}, {errors->second.get(), 2}});
     if (!started) return started.error();
     exporter = std::move(*started);
     words = std::move(errors->first);
     return std::move(source->first);
   };
   auto close = [&]() -> Result<void> {
-    std::string said = read_to_end(words.get(), 2000);
+    std::string said = process::read_to_end(words.get(), 2000);
     auto status = exporter.wait(Deadline::after(kProcessPatience));
     if (!status) return status.error();
     if (*status != 0) return Error{Code::internal, said};

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "build_config.h"
-#include "child.h"
 #include "flynn/sdk/host.h"
 #include "flynn/sdk/worker.h"
 #include "pipeline.h"
+#include "process/child.h"
 #include "session/wire.h"
 
 namespace flynn::builder {
@@ -40,7 +40,7 @@ class PushSession {
   Pipeline& pipeline_;
   const BuildConfig& config_;
   const StopSignal& stop_;
-  Child process_, git_;
+  process::Child process_, git_;
   UniqueFd control_, hook_;
   std::string app_id_, app_name_;
   std::chrono::steady_clock::time_point receive_start_;

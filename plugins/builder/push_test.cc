@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fake_platform.h"
+#include "process/child.h"
 #include "push_server.h"
 
 namespace flynn::builder {
@@ -19,11 +20,11 @@ struct Ran {
 };
 
 Ran run(const std::vector<std::string>& arguments) {
-  auto words = make_pipe();
-  auto child = Child::start(arguments, {{words->second.get(), 1}, {words->second.get(), 2}});
+  auto words = process::make_pipe();
+  auto child = process::Child::start(arguments, {{words->second.get(), 1}, {words->second.get(), 2}});
   words->second.reset();
   if (!child) return {-1, child.error().message};
-  std::string output = read_to_end(words->first.get(), 1 << 20);
+  std::string output = process::read_to_end(words->first.get(), 1 << 20);
   return {child->wait(Deadline::after(60s)).value_or(-1), output};
 }
 
@@ -84,8 +85,10 @@ class PushTest : public ::testing::Test {
     pipeline_ = std::make_unique<Pipeline>(platform_, config_);
     server_ = std::make_unique<PushServer>(Transport::ssh, platform_, platform_, *pipeline_, config_);
     http_ = std::make_unique<PushServer>(Transport::http, platform_, platform_, *pipeline_, config_);
-    server_->start(listen_on(port_));
-    http_->start(listen_on(http_port_));
+    server_->prepare(listen_on(port_));
+    http_->prepare(listen_on(http_port_));
+    server_->activate();
+    http_->activate();
   }
 
   std::string http_url(const std::string& app, const std::string& password = "secret") const {

@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "child.h"
 #include "flynn/sdk/uuid.h"
+#include "process/child.h"
 
 namespace flynn::builder {
 namespace {
@@ -20,12 +20,13 @@ Result<void> give(const std::string& path, unsigned owner) {
 }
 
 Result<void> make(const BuildConfig& config, const std::string& path) {
-  auto words = make_pipe();
+  auto words = process::make_pipe();
   if (!words) return words.error();
-  auto git = Child::start({"git", "init", "--quiet", "--bare", "--template=", path}, {{words->second.get(), 2}});
+  auto git =
+      process::Child::start({"git", "init", "--quiet", "--bare", "--template=", path}, {{words->second.get(), 2}});
   words->second.reset();
   if (!git) return git.error();
-  std::string said = read_to_end(words->first.get(), 2000);
+  std::string said = process::read_to_end(words->first.get(), 2000);
   auto status = git->wait(Deadline::after(kInitTime));
   if (!status) return status.error();
   if (*status != 0) return Error{Code::internal, "git init failed: " + said};

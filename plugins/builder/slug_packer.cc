@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <memory>
 
-#include "child.h"
+#include "process/child.h"
 
 namespace flynn::builder {
 namespace {
@@ -42,38 +42,38 @@ Result<Slug> digest_file(const std::string& path) {
 }  // namespace
 
 Result<Slug> pack_slug(const std::string& tree, const std::string& file, std::int64_t time, Deadline deadline) {
-  auto words = make_pipe();
+  auto words = process::make_pipe();
   if (!words) return words.error();
   std::string stamp = std::to_string(time);
-  auto packer = Child::start({"mksquashfs",
-                              tree,
-                              file,
-                              "-noappend",
-                              "-comp",
-                              "zstd",
-                              "-Xcompression-level",
-                              "3",
-                              "-all-time",
-                              stamp,
-                              "-root-time",
-                              stamp,
-                              "-mkfs-time",
-                              stamp,
-                              "-force-uid",
-                              "5000",
-                              "-force-gid",
-                              "5000",
-                              "-root-mode",
-                              "755",
-                              "-no-xattrs",
-                              "-no-progress",
-                              "-quiet",
-                              "-processors",
-                              "2"},
-                             {{words->second.get(), 1}, {words->second.get(), 2}});
+  auto packer = process::Child::start({"mksquashfs",
+                                       tree,
+                                       file,
+                                       "-noappend",
+                                       "-comp",
+                                       "zstd",
+                                       "-Xcompression-level",
+                                       "3",
+                                       "-all-time",
+                                       stamp,
+                                       "-root-time",
+                                       stamp,
+                                       "-mkfs-time",
+                                       stamp,
+                                       "-force-uid",
+                                       "5000",
+                                       "-force-gid",
+                                       "5000",
+                                       "-root-mode",
+                                       "755",
+                                       "-no-xattrs",
+                                       "-no-progress",
+                                       "-quiet",
+                                       "-processors",
+                                       "2"},
+                                      {{words->second.get(), 1}, {words->second.get(), 2}});
   words->second.reset();
   if (!packer) return packer.error();
-  std::string said = read_to_end(words->first.get(), kWordsBytesMax);
+  std::string said = process::read_to_end(words->first.get(), kWordsBytesMax);
   auto status = packer->wait(deadline);
   if (!status) return status.error().context("mksquashfs");
   if (*status != 0)

@@ -45,22 +45,21 @@ class DiscoveryPlugin : public Plugin {
       text << file.rdbuf();
       dns_options_.resolvers = resolvers_of(text.str());
     }
-    return {};
-  }
-
-  Result<void> start() override {
+    // In a swap the other instance works on while we read and make threads; nobody is answered before activate().
     mirror_.start("disc-mirror");
-    return {};
+    prepare_dns();
+    return prepare_wire();
   }
 
   Result<void> activate() override {
-    if (auto opened = open_wire(); !opened) return opened;
-    return open_dns();
+    wire_.activate();
+    open_dns();
+    return {};
   }
 
+  // Names are answered on: that changes nothing, both instances know the same, and jobs would be refused meanwhile.
   Result<void> quiesce() override {
     wire_.quiesce();
-    dns_.reset();
     return {};
   }
 
@@ -74,26 +73,32 @@ class DiscoveryPlugin : public Plugin {
 
  private:
   // Without a socket in the configuration there is no HTTP, and calls work.
-  Result<void> open_wire() {
+  Result<void> prepare_wire() {
     auto listening = host().listener("discovery.http");
-    if (listening) return wire_.start(std::move(*listening), url_);
+    if (listening) return wire_.prepare(std::move(*listening), url_);
     if (listening.error().code != Code::not_found && listening.error().code != Code::permission_denied)
       return listening.error();
     host().info("http_off", {{"why", listening.error().message}});
     return {};
   }
 
-  Result<void> open_dns() {
-    if (dns_options_.address.empty()) return {};
+  void prepare_dns() {
+    if (dns_options_.address.empty()) return;
     dns_ = std::make_unique<DnsServer>(dns_options_,
                                        [this](const std::string& service) { return registry_.view(service); });
-    // Names are a convenience of jobs; calls must work without.
-    if (auto started = dns_->start(); !started) {
-      host().warn("dns_not_started", {{"error", started.error().message},
-                                      {"effect", "jobs resolve no names; flynn plugin swap discovery tries again"}});
-      dns_.reset();
-    }
-    return {};
+    if (auto prepared = dns_->prepare(); !prepared) give_up_dns(prepared.error());
+  }
+
+  void open_dns() {
+    if (!dns_) return;
+    if (auto opened = dns_->open(); !opened) give_up_dns(opened.error());
+  }
+
+  // Names are a convenience of jobs; calls must work without.
+  void give_up_dns(const Error& error) {
+    host().warn("dns_not_started", {{"error", error.message},
+                                    {"effect", "jobs resolve no names; flynn plugin swap discovery tries again"}});
+    dns_.reset();
   }
 
   void method(const char* name, Result<Reply> (DiscoveryPlugin::*function)(Call&)) {
@@ -149,6 +154,7 @@ class DiscoveryPlugin : public Plugin {
     const auto service = string_or(call.body, "service");
     if (service != "*")
       if (auto checked = check_service(service); !checked) return checked.error();
+    if (auto read = registry_.wait_read(Deadline::after(kReadMax)); !read) return read.error();
     auto stream = registry_.watch(service);
     if (!stream) return stream.error();
     return Reply{{}, std::move(*stream)};

@@ -13,6 +13,7 @@ namespace flynn::discovery {
 namespace {
 
 constexpr std::size_t kMessageBytesMax = 4096, kWaitingMax = 1024;
+constexpr int kLastQuestionsMax = 256;
 constexpr int kTickMs = 250;
 
 sockaddr_in socket_address(const Ipv4& address, int port) {
@@ -68,11 +69,16 @@ DnsServer::DnsServer(DnsServerOptions options, ServiceLookup lookup)
 void DnsServer::stop() {
   tcp_.stop();
   worker_.stop();
+  open_ = false;
 }
 
 Result<void> DnsServer::start() {
-  auto address = parse_ipv4(options_.address);
-  if (!address) return address.error().context("DNS");
+  if (auto prepared = prepare(); !prepared) return prepared;
+  return open();
+}
+
+Result<void> DnsServer::prepare() {
+  if (auto address = parse_ipv4(options_.address); !address) return address.error().context("DNS");
   resolvers_.clear();
   for (const auto& resolver : options_.resolvers)
     if (auto upstream = parse_ipv4(resolver)) resolvers_.push_back(socket_address(*upstream, 53));
@@ -82,6 +88,18 @@ Result<void> DnsServer::start() {
   // The bridge may not exist yet, and the version of this plugin that is being replaced may still hold the port.
   ::setsockopt(socket_.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  // A socket without an address is never readable.
+  worker_.start("dns", [this](const StopSignal& stop) { run(stop); });
+  tcp_.prepare(resolvers_, [this](std::string_view message, const DnsQuery& query) {
+    return zone_answer(message, query, lookup_, kTcpBytesMax, turn_++);
+  });
+  return {};
+}
+
+Result<void> DnsServer::open() {
+  if (open_) return {};
+  const auto address = parse_ipv4(options_.address);
+  if (!address) return address.error().context("DNS");
   auto bound = socket_address(*address, options_.port);
   socklen_t size = sizeof bound;
   if (::bind(socket_.get(), reinterpret_cast<sockaddr*>(&bound), size) != 0)
@@ -89,10 +107,8 @@ Result<void> DnsServer::start() {
   ::getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&bound), &size);
   port_ = ntohs(bound.sin_port);
   // Who gets no TCP still has UDP.
-  (void)tcp_.start(bound, resolvers_, [this](std::string_view message, const DnsQuery& query) {
-    return zone_answer(message, query, lookup_, kTcpBytesMax, turn_++);
-  });
-  worker_.start("dns", [this](const StopSignal& stop) { run(stop); });
+  (void)tcp_.open(bound);
+  open_ = true;
   return {};
 }
 
@@ -102,29 +118,36 @@ void DnsServer::run(const StopSignal& stop) {
                                   pollfd{upstream_.get(), POLLIN, 0}};
     ::poll(entries.data(), entries.size(), waiting_.empty() ? -1 : kTickMs);
     if (entries[0].revents != 0) break;
-    if (entries[1].revents != 0) take_question();
+    if (entries[1].revents != 0) (void)take_question();
     if (entries[2].revents != 0) answer_from_upstream();
     retry_late_ones(std::chrono::steady_clock::now());
+  }
+  for (int left = kLastQuestionsMax; left > 0 && take_question(); --left) {
   }
   waiting_.clear();
   socket_.reset();
   upstream_.reset();
 }
 
-void DnsServer::take_question() {
+// False when none is there.
+bool DnsServer::take_question() {
   std::array<char, kMessageBytesMax> bytes{};
   sockaddr_in client{};
   socklen_t size = sizeof client;
   const auto got =
       ::recvfrom(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&client), &size);
-  if (got <= 0) return;
+  if (got < 0) return false;
   const std::string message(bytes.data(), static_cast<std::size_t>(got));
   const auto query = parse_dns_query(message);
-  if (!query) return;  // an answer to nonsense would make us a reflector
-  if (in_our_domain(query->name))
-    return send_to(socket_.get(), zone_answer(message, *query, lookup_, query->udp_bytes_max, turn_++), client);
-  if (resolvers_.empty() || waiting_.size() >= kWaitingMax)
-    return send_to(socket_.get(), server_failure(message, *query), client);
+  if (!query) return true;  // an answer to nonsense would make us a reflector
+  if (in_our_domain(query->name)) {
+    send_to(socket_.get(), zone_answer(message, *query, lookup_, query->udp_bytes_max, turn_++), client);
+    return true;
+  }
+  if (resolvers_.empty() || waiting_.size() >= kWaitingMax) {
+    send_to(socket_.get(), server_failure(message, *query), client);
+    return true;
+  }
   std::uint16_t id = random_id();
   while (waiting_.contains(id)) id = random_id();
   auto& waiting = waiting_[id];
@@ -132,6 +155,7 @@ void DnsServer::take_question() {
   waiting.client = client;
   waiting.message = message;
   ask_upstream(id, waiting);
+  return true;
 }
 
 void DnsServer::ask_upstream(std::uint16_t id, Waiting& waiting) {

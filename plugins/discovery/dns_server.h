@@ -30,13 +30,19 @@ struct DnsServerOptions {
 std::vector<std::string> resolvers_of(const std::string& resolv_conf_text);
 
 /// One UDP socket and one thread ("dns"); DnsTcp beside it on the same port. Questions that wait for an upstream are
-/// bounded; the oldest gives way. Thread: [control].
+/// bounded; the oldest gives way. Two may listen on one port at once, as in a swap: each question reaches one of them.
+/// Thread: [control].
 class DnsServer {
  public:
   DnsServer(DnsServerOptions options, ServiceLookup lookup);
   ~DnsServer() { stop(); }
 
+  /// All that takes time; nobody is answered yet.
+  Result<void> prepare();
+  /// Listens; nothing when it does already.
+  Result<void> open();
   Result<void> start();
+  /// Answers what has come, then ends.
   void stop();
   int port() const { return port_; }
 
@@ -50,7 +56,7 @@ class DnsServer {
   };
 
   void run(const StopSignal& stop);
-  void take_question();
+  bool take_question();
   void answer_from_upstream();
   void ask_upstream(std::uint16_t id, Waiting& waiting);
   void retry_late_ones(std::chrono::steady_clock::time_point now);
@@ -61,6 +67,7 @@ class DnsServer {
   UniqueFd socket_, upstream_;
   std::unordered_map<std::uint16_t, Waiting> waiting_;  // by the id that the upstream sees
   int port_ = 0;
+  bool open_ = false;
   std::atomic<unsigned> turn_{0};
   DnsTcp tcp_;
   Worker worker_;

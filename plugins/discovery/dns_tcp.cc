@@ -38,7 +38,7 @@ bool write_some(int fd, std::string& buffer) {
 
 }  // namespace
 
-Result<void> DnsTcp::start(const sockaddr_in& address, std::vector<sockaddr_in> resolvers, Answer answer) {
+void DnsTcp::prepare(std::vector<sockaddr_in> resolvers, Answer answer) {
   resolvers_ = std::move(resolvers);
   answer_ = std::move(answer);
   listening_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -46,14 +46,23 @@ Result<void> DnsTcp::start(const sockaddr_in& address, std::vector<sockaddr_in> 
   ::setsockopt(listening_.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
   ::setsockopt(listening_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   ::setsockopt(listening_.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  opened_.clear();
+  worker_.start("dns-tcp", [this](const StopSignal& stop) { run(stop); });
+}
+
+Result<void> DnsTcp::open(const sockaddr_in& address) {
   if (::bind(listening_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(listening_.get(), SOMAXCONN) != 0)
     return errno_error(errno, "DNS over TCP");
-  worker_.start("dns-tcp", [this](const StopSignal& stop) { run(stop); });
+  opened_.ask();
   return {};
 }
 
 void DnsTcp::run(const StopSignal& stop) {
+  // A socket that does not listen yet would look as if its peer had gone.
+  std::array<pollfd, 2> first{pollfd{stop.fd(), POLLIN, 0}, pollfd{opened_.fd(), POLLIN, 0}};
+  while (::poll(first.data(), first.size(), -1) < 0 && errno == EINTR) {
+  }
   while (true) {
     std::vector<pollfd> entries{{stop.fd(), POLLIN, 0}, {listening_.get(), POLLIN, 0}};
     if (clients_.size() >= kClientsMax) entries[1].fd = -1;

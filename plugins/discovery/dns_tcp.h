@@ -23,7 +23,9 @@ class DnsTcp {
   using Answer = std::function<std::string(std::string_view message, const DnsQuery& query)>;
   ~DnsTcp() { stop(); }
 
-  Result<void> start(const sockaddr_in& address, std::vector<sockaddr_in> resolvers, Answer answer);
+  /// Its thread begins; nobody is served before open().
+  void prepare(std::vector<sockaddr_in> resolvers, Answer answer);
+  Result<void> open(const sockaddr_in& address);
   void stop() { worker_.stop(); }
 
  private:
@@ -39,6 +41,7 @@ class DnsTcp {
   void relay(Client& client, std::string message);
   void pump(Client& client, short client_events, short upstream_events);
 
+  StopSignal opened_;
   UniqueFd listening_;
   std::vector<sockaddr_in> resolvers_;
   Answer answer_;

@@ -176,6 +176,14 @@ void Registry::replace(const RangeResult& all) {
     if (!same) events.push_back({EventKind::put, kv});
   }
   for (const auto& event : events) apply_one(event);
+  read_ = true;
+  was_read_.notify_all();
+}
+
+Result<void> Registry::wait_read(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  if (was_read_.wait_for(lock, deadline.left(), [this] { return read_; })) return {};
+  return Error{Code::unavailable, "the services have not been read from the store yet; try again"};
 }
 
 void Registry::tell(const std::string& service, const std::string& lines) {

@@ -1,6 +1,8 @@
 // Registry: what the store says of services, in memory, and everybody who watches it.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -14,6 +16,8 @@
 namespace flynn::discovery {
 
 inline constexpr std::string_view kServicesPrefix = "discovery/services/";
+/// What a watcher waits at most for the first reading of the store.
+inline constexpr std::chrono::seconds kReadMax{2};
 
 struct Instance {
   std::string service, id, addr, proto;
@@ -49,6 +53,8 @@ class Registry {
   void replace(const RangeResult& all);
   void apply(const std::vector<StoreEvent>& events);
 
+  /// Until the store has been read: before, a watcher would be told that there is nothing. `unavailable`: not in time.
+  Result<void> wait_read(Deadline deadline);
   /// A stream of the contract's lines: what is there, "current", then changes. `service` may be "*".
   Result<UniqueFd> watch(const std::string& service);
   void close_watchers();
@@ -78,6 +84,8 @@ class Registry {
   std::string snapshot_lines(const std::string& service) const;
 
   mutable std::mutex mutex_;
+  std::condition_variable was_read_;
+  bool read_ = false;
   std::map<std::string, Service> services_;
   std::list<Watcher> watchers_;
 };

@@ -134,11 +134,10 @@ Wire::Wire(Registration& registration, Registry& registry)
       listener_(
           listener_options(), [this](HttpRequest& request) { return handle(request); }, pump_) {}
 
-Result<void> Wire::start(UniqueFd listening, std::string url) {
+Result<void> Wire::prepare(UniqueFd listening, std::string url) {
   url_ = std::move(url);
   if (auto problem = pump_.start(); !problem.empty()) return Error{Code::internal, problem};
-  if (auto problem = listener_.start(std::move(listening)); !problem.empty()) return Error{Code::internal, problem};
-  listener_.resume();
+  if (auto problem = listener_.prepare(std::move(listening)); !problem.empty()) return Error{Code::internal, problem};
   return {};
 }
 
@@ -178,6 +177,7 @@ HttpResponse Wire::raft(const HttpRequest& request) {
 
 HttpResponse Wire::watch(const std::string& name, std::string_view kinds) {
   if (auto checked = check_service(name); !checked) return failure(checked.error());
+  if (auto read = registry_.wait_read(Deadline::after(kReadMax)); !read) return failure(read.error());
   auto lines = registry_.watch(name);
   if (!lines) return failure(lines.error());
   HttpResponse response;

@@ -18,8 +18,9 @@ class Wire {
  public:
   Wire(Registration& registration, Registry& registry);
 
-  /// `listening` is ours from here; `url`: where clients find us.
-  Result<void> start(UniqueFd listening, std::string url);
+  /// `listening` is ours from here; `url`: where clients find us. Its threads begin; accepts from activate() on.
+  Result<void> prepare(UniqueFd listening, std::string url);
+  void activate() { listener_.resume(); }
   void quiesce() { listener_.quiesce(); }
   void stop();
 

@@ -63,11 +63,9 @@ ImagesApi::ImagesApi(Door& door, Log& log, ImagesConfig config)
           }(),
           [this](HttpRequest& request) { return handle(request); }, pump_) {}
 
-Result<void> ImagesApi::start(UniqueFd listening) {
-  stop_.clear();
+Result<void> ImagesApi::prepare(UniqueFd listening) {
   if (auto problem = pump_.start(); !problem.empty()) return Error{Code::internal, problem};
-  if (auto problem = listener_.start(std::move(listening)); !problem.empty()) return Error{Code::internal, problem};
-  listener_.resume();
+  if (auto problem = listener_.prepare(std::move(listening)); !problem.empty()) return Error{Code::internal, problem};
   return {};
 }
 

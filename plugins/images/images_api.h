@@ -22,9 +22,10 @@ class ImagesApi {
   ImagesApi(Door& door, Log& log, ImagesConfig config);
   ~ImagesApi() { stop(); }
 
-  /// `listening` is ours from here.
-  Result<void> start(UniqueFd listening);
-  /// Accepts no more.
+  /// `listening` is ours from here. All threads begin; requests are accepted from activate() on.
+  Result<void> prepare(UniqueFd listening);
+  void activate() { listener_.resume(); }
+  /// Accepts no more, until activate().
   void quiesce() { listener_.quiesce(); }
   /// Waits for the uploads that are left.
   void drain(Deadline deadline);

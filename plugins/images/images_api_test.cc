@@ -132,7 +132,8 @@ class ImagesApiTest : public testing::Test {
     ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
     api_ = std::make_unique<ImagesApi>(platform_, platform_, config_);
-    ASSERT_TRUE(api_->start(std::move(socket)));
+    ASSERT_TRUE(api_->prepare(std::move(socket)));
+    api_->activate();
   }
   static std::string head(const std::string& line, const std::string& more, const char* key = kRoot) {
     return line + " HTTP/1.1\r\nHost: images\r\nConnection: close\r\nAuthorization: " + key + "\r\n" + more + "\r\n";

@@ -1,8 +1,8 @@
 // flynn.images/1: images by HTTP.
 #include <memory>
 
-#include "announcement.h"
 #include "flynn/sdk/plugin.h"
+#include "http/announcement.h"
 #include "images_api.h"
 
 namespace flynn::images {
@@ -26,30 +26,19 @@ class ImagesPlugin : public Plugin {
     config_.uploads_max = static_cast<int>(int_or(document, "uploads_max", config_.uploads_max));
     config_.convert_timeout =
         std::chrono::milliseconds(int_or(document, "convert_timeout_ms", config_.convert_timeout.count()));
-    return {};
-  }
-
-  Result<void> start() override {
-    api_ = std::make_unique<ImagesApi>(host(), host(), config_);
-    return {};
+    return prepare();
   }
 
   Result<void> activate() override {
-    auto listening = host().listener("images.http");
-    if (!listening) {
-      // Without the socket in the configuration there is nothing to do, and everything else works.
-      if (listening.error().code != Code::not_found && listening.error().code != Code::permission_denied)
-        return listening.error();
-      host().info("http_off", {{"why", listening.error().message}});
-      return {};
-    }
-    announcement_ = std::make_unique<Announcement>(host(), host(), listening->get());
-    return api_->start(std::move(*listening));
+    if (!announcement_) return {};
+    api_->activate();
+    announcement_->activate();
+    return {};
   }
 
   Result<void> quiesce() override {
-    announcement_.reset();
     api_->quiesce();
+    if (announcement_) announcement_->quiesce();
     return {};
   }
 
@@ -65,9 +54,26 @@ class ImagesPlugin : public Plugin {
   }
 
  private:
+  // In a swap the other instance works on while we make threads: nothing is accepted or announced before activate().
+  Result<void> prepare() {
+    auto api = std::make_unique<ImagesApi>(host(), host(), config_);
+    if (auto listening = host().listener("images.http")) {
+      const http::AnnouncedService service{"images", "images", "images-announce"};
+      announcement_ = std::make_unique<http::Announcement>(host(), host(), service, listening->get());
+      if (auto prepared = api->prepare(std::move(*listening)); !prepared) return prepared;
+    } else {
+      // Without the socket in the configuration there is nothing to do, and everything else works.
+      if (listening.error().code != Code::not_found && listening.error().code != Code::permission_denied)
+        return listening.error();
+      host().info("http_off", {{"why", listening.error().message}});
+    }
+    api_ = std::move(api);
+    return {};
+  }
+
   ImagesConfig config_;
   std::unique_ptr<ImagesApi> api_;
-  std::unique_ptr<Announcement> announcement_;
+  std::unique_ptr<http::Announcement> announcement_;
 };
 
 }  // namespace

@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <vector>
 
-#include "child.h"
 #include "flynn/sdk/stream.h"
 #include "hex_digest.h"
 #include "incoming_layer.h"
 #include "plan_writer.h"
+#include "process/child.h"
 
 namespace flynn::images {
 namespace {
@@ -27,33 +27,33 @@ std::string words_in(int file) {
   return words;
 }
 
-Result<Child> start_packer(int input, int output, int words) {
+Result<process::Child> start_packer(int input, int output, int words) {
   // Its sqfstar takes no compressor options in Debian 12. The output is a descriptor: what ends early leaves no file.
-  return Child::start({"mksquashfs",
-                       "-",
-                       "/proc/self/fd/" + std::to_string(kOutputNumber),
-                       "-tar",
-                       "-noappend",
-                       "-exit-on-error",
-                       "-comp",
-                       "zstd",
-                       "-Xcompression-level",
-                       "3",
-                       "-mkfs-time",
-                       "0",
-                       "-root-mode",
-                       "755",
-                       "-root-uid",
-                       "0",
-                       "-root-gid",
-                       "0",
-                       "-no-progress",
-                       "-quiet",
-                       "-processors",
-                       "2",
-                       "-mem",
-                       "256M"},
-                      {{input, 0}, {words, 1}, {words, 2}, {output, kOutputNumber}});
+  return process::Child::start({"mksquashfs",
+                                "-",
+                                "/proc/self/fd/" + std::to_string(kOutputNumber),
+                                "-tar",
+                                "-noappend",
+                                "-exit-on-error",
+                                "-comp",
+                                "zstd",
+                                "-Xcompression-level",
+                                "3",
+                                "-mkfs-time",
+                                "0",
+                                "-root-mode",
+                                "755",
+                                "-root-uid",
+                                "0",
+                                "-root-gid",
+                                "0",
+                                "-no-progress",
+                                "-quiet",
+                                "-processors",
+                                "2",
+                                "-mem",
+                                "256M"},
+                               {{input, 0}, {words, 1}, {words, 2}, {output, kOutputNumber}});
 }
 
 Result<void> describe(SquashedLayer& layer) {

@@ -11,8 +11,8 @@
 #include <filesystem>
 #include <sstream>
 
-#include "child.h"
 #include "incoming_layer.h"
+#include "process/child.h"
 #include "tar_maker_test.h"
 
 namespace flynn::images {
@@ -47,7 +47,7 @@ class SquashTest : public testing::Test {
     auto words = nameless_file(folder_);
     std::vector<std::pair<int, int>> fds{{words->get(), 1}, {words->get(), 2}};
     if (input >= 0) fds.emplace_back(input, 5);
-    auto child = Child::start(line, fds);
+    auto child = process::Child::start(line, fds);
     EXPECT_TRUE(child) << line[0];
     if (!child) return {};
     auto status = child->wait(Deadline::after(std::chrono::seconds(60)));

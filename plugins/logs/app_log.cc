@@ -109,6 +109,7 @@ void AppLog::drop_oldest() {
 }
 
 Result<void> AppLog::write(std::string_view lines) {
+  if (closed_) return Error{Code::unavailable, "the log was handed to another version of the plugin; try again"};
   if (erased_) return {};
   if (segments_.empty() || segments_.back().size >= limits_.segment_bytes)
     if (auto made = new_segment(); !made) return made;
@@ -212,12 +213,20 @@ std::uint64_t AppLog::position_of_last(std::int64_t lines, const Filter& filter)
 
 void AppLog::erase() {
   const std::lock_guard lock(mutex_);
+  if (closed_) return;
   erased_ = true;
   segments_.clear();
   marks_.clear();
   last_.reset();
   std::error_code ignored;  // what stays is removed at the next start
   std::filesystem::remove_all(folder_, ignored);
+}
+
+void AppLog::close() {
+  const std::lock_guard lock(mutex_);
+  erased_ = closed_ = true;
+  segments_.clear();
+  last_.reset();
 }
 
 bool AppLog::erased() const {

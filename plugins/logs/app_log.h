@@ -41,6 +41,9 @@ class AppLog {
   std::uint64_t position_of_last(std::int64_t lines, const Filter& filter) const;
   /// Removes everything; later appends are dropped.
   void erase();
+  /// The files are another's from now on: nothing is read any more, appends are `unavailable`.
+  void close();
+  /// Erased or closed: nothing comes any more.
   bool erased() const;
 
  private:
@@ -64,7 +67,7 @@ class AppLog {
   std::vector<Segment> segments_;
   UniqueFd last_;  // the last segment, for appending
   std::map<std::string, Mark> marks_;
-  bool erased_ = false;
+  bool erased_ = false, closed_ = false;
 };
 
 }  // namespace flynn::logs

@@ -64,7 +64,8 @@ class AppLogTest : public testing::Test {
 
   std::vector<std::string> all() {
     LogPump pump;
-    pump.start();
+    pump.prepare();
+    pump.activate();
     return texts({"app", {}, -1, false}, pump);
   }
 
@@ -83,7 +84,8 @@ TEST_F(AppLogTest, GivesTheLastLinesAfterFiltering) {
   for (int i = 0; i < 20; ++i)
     ASSERT_TRUE(log_->append(line(std::to_string(i), i % 2 == 0 ? "stdout" : "stderr", i < 10 ? "old" : "new")).ok());
   LogPump pump;
-  pump.start();
+  pump.prepare();
+  pump.activate();
 
   EXPECT_EQ(texts({"app", {}, 3, false}, pump), (Texts{"17", "18", "19"}));
   Filter errors;
@@ -124,7 +126,8 @@ TEST_F(AppLogTest, ATornLineIsCutOffAtStart) {
 TEST_F(AppLogTest, AFollowerGetsWhatIsThereAndThenWhatComes) {
   ASSERT_TRUE(log_->append(line("before")).ok());
   LogPump pump;
-  pump.start();
+  pump.prepare();
+  pump.activate();
   auto stream = pump.open({"app", {}, -1, true}, log_);
   LineReader reader(std::move(*stream));
   ASSERT_EQ(*reader.next(Deadline::after(10s)), LineReader::Status::line);
@@ -142,7 +145,8 @@ TEST_F(AppLogTest, AFollowerGetsWhatIsThereAndThenWhatComes) {
 
 TEST_F(AppLogTest, AFollowerThatFallsBehindIsToldWhatItMissed) {
   LogPump pump;
-  pump.start();
+  pump.prepare();
+  pump.activate();
   auto stream = pump.open({"app", {}, 0, true}, log_);
   const std::string text(10'000, 'x');
   const int count = 1000;  // 10 MB, more than the socket and the 4 MiB

@@ -39,7 +39,7 @@ Collector::Collector(Door& door, Log& log, LogStore& store, std::function<void()
                for (const auto& event : events) on_app(event);
              }}) {}
 
-void Collector::start() {
+void Collector::prepare() {
   inotify_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!inotify_)
     log_.warn("inotify_off", {{"why", "no instance left"}, {"instead", "files are looked at each second"}});
@@ -48,14 +48,34 @@ void Collector::start() {
   worker_.start("logs-collect", [this](const StopSignal& stop) { run(stop); });
 }
 
-void Collector::ask_stop() {
-  statuses_.ask_stop();
-  apps_.ask_stop();
-  worker_.ask_stop();
+void Collector::activate() {
+  {
+    const std::lock_guard lock(mutex_);
+    compare_apps_ = true;
+  }
+  gate_.open();
+  wake_.ask();
+}
+
+void Collector::quiesce() {
+  close();
+  (void)gate_.wait_empty();
+}
+
+void Collector::forget_progress() {
+  while (!tails_.empty()) forget(tails_.begin()->first);
+  finished_.clear();
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, job] : jobs_) changed_.insert(id);
+  gone_.clear();
+  erased_apps_.clear();
 }
 
 void Collector::stop() {
-  ask_stop();
+  close();
+  statuses_.ask_stop();
+  apps_.ask_stop();
+  worker_.ask_stop();
   statuses_.stop();
   apps_.stop();
   worker_.stop();
@@ -69,36 +89,39 @@ void Collector::on_statuses(const RangeResult& all) {
 
 void Collector::on_status(const std::string& key, const json::value* value) {
   const auto* status = value == nullptr ? nullptr : value->if_object();
+  const auto id = job_of_key(key);
   {
     const std::lock_guard lock(mutex_);
     if (status == nullptr) {
-      gone_.insert(job_of_key(key));
-      changed_.erase(job_of_key(key));
+      const auto known = jobs_.find(id);
+      const bool unread = changed_.erase(id) != 0 && known != jobs_.end();
+      gone_[id] = unread ? std::optional(known->second) : std::nullopt;
+      if (known != jobs_.end()) jobs_.erase(known);
     } else {
       TailedJob job;
-      job.id = job_of_key(key);
+      job.id = id;
       job.app_id = string_or(*status, "app_id");
       job.process_type = string_or(*status, "type");
       job.host_id = string_or(*status, "host_id");
       job.log_path = string_or(*status, "log_path");
       job.down = string_or(*status, "state") == "down";
       if (!job.log_path.starts_with('/') || !is_app_id(job.app_id)) return;
-      changed_[job.id] = std::move(job);
+      jobs_[id] = std::move(job);
+      changed_.insert(id);
+      gone_.erase(id);
     }
   }
   wake_.ask();
 }
 
-// Apps that went while nobody watched. Only ids of the controller's kind: others are the platform's own.
+// Apps that went while nobody watched are found by comparing.
 void Collector::on_apps(const RangeResult& all) {
   std::set<std::string> there;
   for (const auto& kv : all.kvs) there.insert(job_of_key(kv.key));
-  for (const auto& id : store_.apps())
-    if (is_uuid(id) && !there.contains(id)) delete_logs(id);
   {
     const std::lock_guard lock(mutex_);
     known_apps_ = std::move(there);
-    apps_read_ = true;
+    apps_read_ = compare_apps_ = true;
   }
   wake_.ask();
 }
@@ -111,15 +134,42 @@ void Collector::on_app(const StoreEvent& event) {
       known_apps_.insert(app_id);
     } else {
       known_apps_.erase(app_id);
+      // Else it is the task of who has the logs; what that one does not come to is found by comparing.
+      if (gate_.is_open()) erased_apps_.insert(app_id);
     }
   }
-  if (event.kind == EventKind::erase) delete_logs(app_id);
   wake_.ask();
 }
 
-void Collector::delete_logs(const std::string& app_id) {
-  store_.erase(app_id);
-  on_stored_();
+// Only ids of the controller's kind: others are the platform's own. The store is asked, for its news may be under way
+// to us: a log that is not known to be without its app stays.
+std::set<std::string> Collector::logs_without_app() {
+  std::set<std::string> candidates, strange;
+  {
+    const auto stored = store_.apps();
+    const std::lock_guard lock(mutex_);
+    if (!apps_read_ || !gate_.is_open() || !std::exchange(compare_apps_, false)) return {};
+    for (const auto& id : stored)
+      if (is_uuid(id) && !known_apps_.contains(id)) candidates.insert(id);
+  }
+  for (const auto& id : candidates) {
+    const auto app = StoreClient(door_).get(std::string(kAppPrefix) + id);
+    if (app && !*app) strange.insert(id);
+    if (app) continue;
+    const std::lock_guard lock(mutex_);
+    compare_apps_ = true;  // in the next round
+  }
+  return strange;
+}
+
+void Collector::delete_logs(const std::set<std::string>& strange) {
+  std::set<std::string> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    ids.swap(erased_apps_);
+  }
+  ids.insert(strange.begin(), strange.end());
+  for (const auto& id : ids) store_.erase(id);
 }
 
 // A deleted app's jobs leave statuses behind: they must not bring its log back.
@@ -146,35 +196,41 @@ void Collector::open_tail(const TailedJob& job) {
 }
 
 void Collector::take_changes() {
-  std::map<std::string, TailedJob> changed;
-  std::set<std::string> gone;
+  std::vector<TailedJob> changed;
+  Gone gone;
   {
     const std::lock_guard lock(mutex_);
     // The others wait: their app's key may be on its way.
-    for (auto job = changed_.begin(); job != changed_.end();)
-      if (may_collect(job->second)) {
-        changed.insert(changed_.extract(job++));
-      } else {
-        ++job;
-      }
+    std::erase_if(changed_, [&](const std::string& id) {
+      const auto job = jobs_.find(id);
+      if (job != jobs_.end() && !may_collect(job->second)) return false;
+      if (job != jobs_.end()) changed.push_back(job->second);
+      return true;
+    });
     gone.swap(gone_);
   }
-  for (const auto& [id, job] : changed) {
-    if (finished_.contains(id)) continue;
-    if (const auto found = tails_.find(id); found != tails_.end()) {
+  for (const auto& job : changed) {
+    if (!gate_.is_open()) return;  // a log may be long; after a quiesce() all are changed again
+    if (finished_.contains(job.id)) continue;
+    if (const auto found = tails_.find(job.id); found != tails_.end()) {
       found->second.tail->job().down = job.down;
     } else {
       open_tail(job);
     }
   }
-  for (const auto& id : gone) {
+  take_gone(gone);
+}
+
+void Collector::take_gone(const Gone& gone) {
+  for (const auto& [id, unread] : gone) {
     finished_.erase(id);
-    if (const auto found = tails_.find(id); found != tails_.end()) {
-      while (step(found->second)) {
-      }
-      found->second.tail->log()->forget_job(id);
-      forget(id);
+    bool collect = false;
+    if (unread) {
+      const std::lock_guard lock(mutex_);
+      collect = may_collect(*unread);
     }
+    if (collect && !tails_.contains(id)) open_tail(*unread);
+    if (const auto found = tails_.find(id); found != tails_.end()) found->second.gone = true;
   }
 }
 
@@ -205,36 +261,56 @@ bool Collector::step_all(const StopSignal& stop) {
   bool more = false;
   std::vector<std::string> ended;
   for (auto& [id, tailed] : tails_) {
-    if (stop.asked()) return false;
-    if (step(tailed)) more = true;
-    if (finished_.contains(id) || tailed.tail->log()->erased()) ended.push_back(id);
+    if (stop.asked() || !gate_.is_open()) return false;
+    const bool again = step(tailed);
+    more = more || again;
+    if (tailed.gone && !again) tailed.tail->log()->forget_job(id);
+    if (finished_.contains(id) || tailed.tail->log()->erased() || (tailed.gone && !again)) ended.push_back(id);
     if (inotify_ && tailed.watch < 0)  // the file came, or was replaced, after the last try
       tailed.watch = ::inotify_add_watch(inotify_.get(), tailed.tail->job().log_path.c_str(), kWatched);
   }
-  for (const auto& id : ended) forget(id);
+  for (const auto& id : ended) {
+    if (tails_.at(id).gone) finished_.erase(id);
+    forget(id);
+  }
+  return more;
+}
+
+void Collector::read_events() {
+  alignas(inotify_event) std::array<char, 64 * 1024> events;
+  const auto got = ::read(inotify_.get(), events.data(), events.size());
+  for (ssize_t at = 0; at < got;) {
+    const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+    at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+    if ((event->mask & (IN_IGNORED | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB)) == 0) continue;
+    for (auto& [id, tailed] : tails_)  // watch the file that now has the name
+      if (tailed.watch == event->wd) tailed.watch = -1;
+  }
+}
+
+// True when there may be more at once.
+bool Collector::round(const StopSignal& stop, const std::set<std::string>& strange) {
+  delete_logs(strange);
+  take_changes();
+  const bool more = step_all(stop);
+  on_stored_();
   return more;
 }
 
 void Collector::run(const StopSignal& stop) {
-  alignas(inotify_event) std::array<char, 64 * 1024> events;
   while (!stop.asked()) {
-    take_changes();
-    const bool more = step_all(stop);
-    on_stored_();
-    std::array<pollfd, 3> entries{pollfd{stop.fd(), POLLIN, 0}, pollfd{wake_.fd(), POLLIN, 0},
-                                  pollfd{inotify_.get(), POLLIN, 0}};  // a negative descriptor is ignored
-    const bool blind = std::any_of(tails_.begin(), tails_.end(), [](const auto& one) { return one.second.watch < 0; });
-    ::poll(entries.data(), entries.size(), more ? 0 : blind ? kLookOftenMs : kLookEveryMs);
     wake_.clear();
-    if (entries[2].revents == 0) continue;
-    const auto got = ::read(inotify_.get(), events.data(), events.size());
-    for (ssize_t at = 0; at < got;) {
-      const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
-      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
-      if ((event->mask & (IN_IGNORED | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB)) == 0) continue;
-      for (auto& [id, tailed] : tails_)  // watch the file that now has the name
-        if (tailed.watch == event->wd) tailed.watch = -1;
+    const auto strange = logs_without_app();
+    bool ours = false, more = false, blind = false;
+    if (const auto pass = gate_.enter()) {
+      ours = true;
+      read_events();
+      more = round(stop, strange);
+      blind = std::any_of(tails_.begin(), tails_.end(), [](const auto& one) { return one.second.watch < 0; });
     }
+    std::array<pollfd, 3> entries{pollfd{stop.fd(), POLLIN, 0}, pollfd{wake_.fd(), POLLIN, 0},
+                                  pollfd{ours ? inotify_.get() : -1, POLLIN, 0}};
+    ::poll(entries.data(), entries.size(), !ours ? -1 : more ? 0 : blind ? kLookOftenMs : kLookEveryMs);
   }
 }
 

@@ -22,6 +22,8 @@ namespace flynn::logs {
 namespace {
 
 using namespace std::chrono_literals;
+using store::QuietLog;
+using store::StoreDoor;
 
 // The store, a log file as conmon writes it, and everything of the plugin but its shell.
 class CollectorTest : public testing::Test {
@@ -31,12 +33,17 @@ class CollectorTest : public testing::Test {
 
   void start() {
     open();
-    collector_->start();
+    begin();
+  }
+  void begin() {
+    collector_->prepare();
+    collector_->activate();
   }
   void open() {
     logs_ = std::move(LogStore::open(door_.folder() / "logs", {})).value();
     pump_ = std::make_unique<LogPump>();
-    pump_->start();
+    pump_->prepare();
+    pump_->activate();
     collector_ = std::make_unique<Collector>(door_, log_, *logs_, [this] { pump_->wake(); });
   }
   void stop() {
@@ -180,7 +187,7 @@ class CagedCollectorTest : public CollectorTest {
     collector_ = std::make_unique<Collector>(lending_, log_, *logs_, [this] { pump_->wake(); });
     std::thread([this] {
       caged_ = close_all_but(door_.folder() / "logs");
-      collector_->start();
+      begin();
     }).join();
     if (!caged_) GTEST_SKIP() << "this kernel has no Landlock";
   }

@@ -1,16 +1,17 @@
 #include "forwarder.h"
 
+#include <poll.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
-#include <set>
-#include <vector>
 
 namespace flynn::logs {
 namespace {
 
 constexpr std::string_view kSinkPrefix = "sinks/", kAppPrefix = "apps/";
+constexpr int kAskAgainMs = 1000;
 
 // The id in a key of the prefix; empty when it is another kind of key.
 std::string id_of(const std::string& key, std::string_view prefix) {
@@ -42,7 +43,8 @@ StoreMirrorHandler handler_of(std::function<void(const RangeResult&)> on_all,
 }  // namespace
 
 Forwarder::Forwarder(Door& door, Log& log, LogStore& store, std::string folder)
-    : log_(log),
+    : door_(door),
+      log_(log),
       store_(store),
       folder_(std::move(folder)),
       sinks_(door, log, std::string(kSinkPrefix),
@@ -52,31 +54,55 @@ Forwarder::Forwarder(Door& door, Log& log, LogStore& store, std::string folder)
             handler_of([this](const RangeResult& all) { on_apps(all); },
                        [this](const StoreEvent& event) { on_app(event); })) {}
 
-void Forwarder::start() {
-  if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST)  // each sink says that it can't save, and sends
-    log_.warn("sink_folder_missing", {{"error", errno_error(errno, "make folder " + folder_).message}});
+void Forwarder::prepare() {
   apps_.start("logs-sink-apps");
   sinks_.start("logs-sinks");
+  worker_.start("logs-forward", [this](const StopSignal& stop) { run(stop); });
 }
 
-void Forwarder::ask_stop() {
-  sinks_.ask_stop();
-  apps_.ask_stop();
+void Forwarder::activate() {
+  {
+    const std::lock_guard lock(mutex_);
+    renew_ = compare_files_ = true;
+  }
+  gate_.open();
+  wake_.ask();
+}
+
+void Forwarder::close() {
+  gate_.close();
+  for (const auto& sink : sinks()) sink->end();
+}
+
+void Forwarder::quiesce() {
+  close();
+  (void)gate_.wait_empty();
+  const auto all = sinks();
+  for (const auto& sink : all) sink->end();  // one may just have begun
+  for (const auto& sink : all) sink->wait_ended();
 }
 
 void Forwarder::stop() {
-  ask_stop();
+  close();
+  sinks_.ask_stop();
+  apps_.ask_stop();
+  worker_.ask_stop();
   sinks_.stop();
   apps_.stop();
-  std::map<std::string, Wanted> ended;
-  {
-    const std::lock_guard lock(mutex_);
-    ended.swap(wanted_);
-  }
-  for (auto& [id, wanted] : ended)
-    if (wanted.sink) wanted.sink->ask_stop();
-  for (auto& [id, wanted] : ended)
-    if (wanted.sink) wanted.sink->stop();
+  worker_.stop();
+  const auto all = sinks();
+  for (const auto& sink : all) sink->end();
+  for (const auto& sink : all) sink->stop();
+  const std::lock_guard lock(mutex_);
+  wanted_.clear();
+}
+
+std::vector<std::shared_ptr<Sink>> Forwarder::sinks() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Sink>> all;
+  for (const auto& [id, wanted] : wanted_)
+    if (wanted.sink) all.push_back(wanted.sink);
+  return all;
 }
 
 void Forwarder::wake() {
@@ -102,48 +128,114 @@ json::array Forwarder::status() const {
 }
 
 void Forwarder::on_sinks(const RangeResult& all) {
-  std::set<std::string> there;
-  for (const auto& kv : all.kvs) there.insert(id_of(kv.key, kSinkPrefix));
-  std::vector<std::string> gone;
-  for (const auto& [id, entry] : wanted_)
-    if (!there.contains(id)) gone.push_back(id);
-  for (const auto& id : gone) drop(id);
-  remove_strange_files(all);
-  for (const auto& kv : all.kvs) on_sink({EventKind::put, kv});
+  {
+    const std::lock_guard lock(mutex_);
+    configs_.clear();
+    for (const auto& kv : all.kvs) note_sink({EventKind::put, kv});
+    known_ = compare_files_ = true;
+  }
+  wake_.ask();
 }
 
 void Forwarder::on_sink(const StoreEvent& event) {
+  {
+    const std::lock_guard lock(mutex_);
+    note_sink(event);
+  }
+  wake_.ask();
+}
+
+void Forwarder::note_sink(const StoreEvent& event) {
   const auto id = id_of(event.kv.key, kSinkPrefix);
   if (!is_uuid(id)) return;  // an id becomes the name of a file
   auto config = event.kind == EventKind::put ? config_in(event.kv.value) : std::nullopt;
-  if (config) {
-    want(id, std::move(*config));
-  } else {
-    drop(id);
+  configs_.erase(id);
+  if (config) configs_.emplace(id, std::move(*config));
+}
+
+// Files of sinks that were deleted while nobody watched. The store is asked, for its news may be under way to us: a
+// sink that loses its positions loses lines.
+std::vector<std::string> Forwarder::strange_files() {
+  std::set<std::string> known;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!known_ || !gate_.is_open() || !std::exchange(compare_files_, false)) return {};
+    for (const auto& [id, config] : configs_) known.insert(id);
   }
+  std::vector<std::string> strange;
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, failure)) {
+    const auto name = entry.path().filename().string();
+    const auto id = name.substr(0, name.find('.'));
+    // A ".next" of a live sink may be in use, and is replaced by its next save anyway.
+    if (known.contains(id) && (name == id + ".json" || name == id + ".json.next")) continue;
+    if (is_uuid(id) && !known.contains(id)) {
+      const auto sink = StoreClient(door_).get(std::string(kSinkPrefix) + id);
+      if (!sink) {
+        const std::lock_guard lock(mutex_);
+        compare_files_ = true;
+      }
+      if (!sink || *sink) continue;
+    }
+    strange.push_back(entry.path().string());
+  }
+  return strange;
+}
+
+void Forwarder::run(const StopSignal& stop) {
+  while (!stop.asked()) {
+    wake_.clear();
+    const auto strange = strange_files();
+    bool again = false;
+    if (const auto pass = gate_.enter()) {
+      follow(strange);
+      const std::lock_guard lock(mutex_);
+      again = known_ && compare_files_;
+    }
+    std::array<pollfd, 2> entries{pollfd{stop.fd(), POLLIN, 0}, pollfd{wake_.fd(), POLLIN, 0}};
+    ::poll(entries.data(), entries.size(), again ? kAskAgainMs : -1);
+  }
+}
+
+// Makes it so as the store says.
+void Forwarder::follow(const std::vector<std::string>& strange) {
+  if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST)  // each sink says that it can't save, and sends
+    log_.warn("sink_folder_missing", {{"error", errno_error(errno, "make folder " + folder_).message}});
+  renew();
+  Configs configs;
+  std::vector<std::string> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!known_) return;
+    configs = configs_;
+    for (const auto& [id, entry] : wanted_)
+      if (!configs.contains(id)) gone.push_back(id);
+  }
+  std::error_code ignored;
+  for (const auto& id : gone) drop(id);
+  for (const auto& path : strange) std::filesystem::remove(path, ignored);
+  for (const auto& [id, config] : configs) want(id, config);
   start_waiting();
 }
 
-// Sinks that were deleted while nobody watched.
-void Forwarder::remove_strange_files(const RangeResult& all) {
-  std::set<std::string> names;
-  for (const auto& kv : all.kvs) names.insert(id_of(kv.key, kSinkPrefix) + ".json");
-  std::vector<std::filesystem::path> strange;
-  std::error_code failure;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_, failure))
-    if (!names.contains(entry.path().filename().string())) strange.push_back(entry.path());
-  // A ".next" of a live sink may be in use, and is replaced by its next save anyway.
-  std::erase_if(strange,
-                [&](const auto& path) { return path.extension() == ".next" && names.contains(path.stem().string()); });
-  for (const auto& path : strange) std::filesystem::remove(path, failure);
+// Sinks that quiesce() has ended: another instance has moved their positions.
+void Forwarder::renew() {
+  std::vector<std::shared_ptr<Sink>> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(renew_, false)) return;
+    for (auto& [id, entry] : wanted_)
+      if (entry.sink) ended.push_back(std::move(entry.sink));
+  }
+  for (const auto& sink : ended) sink->stop();
 }
 
-void Forwarder::want(const std::string& id, Result<SinkConfig> config) {
+void Forwarder::want(const std::string& id, const Result<SinkConfig>& config) {
   std::shared_ptr<Sink> old;
   {
     const std::lock_guard lock(mutex_);
     auto& entry = wanted_[id];
-    if (config && entry.config == *config) return;
+    if (config ? entry.config == *config : !entry.config && entry.error == config.error().message) return;
     old = std::move(entry.sink);
     entry = {};
     if (config) {

@@ -33,15 +33,38 @@ LogPump::LogPump() = default;
 
 LogPump::~LogPump() { stop(); }
 
-void LogPump::start() {
+void LogPump::prepare() {
   worker_.start("logs-pump", [this](const StopSignal& stop) { run(stop); });
+}
+
+void LogPump::activate() {
+  bool anybody = false;
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = false;
+    anybody = !arrived_.empty();
+  }
+  gate_.open();
+  if (anybody) wake();
+}
+
+void LogPump::quiesce() {
+  gate_.close();
+  (void)gate_.wait_empty();
+  const bool anybody = !served_.empty();
+  served_.clear();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    arrived_.clear();
+    readers_ = followers_ = 0;
+  }
+  if (anybody) wake();  // while the thread waits for events of a stream the system keeps it open
 }
 
 void LogPump::stop() {
   worker_.stop();
-  const std::lock_guard lock(mutex_);
-  arrived_.clear();
-  readers_ = followers_ = 0;
+  quiesce();
 }
 
 std::size_t LogPump::followers() {
@@ -62,6 +85,7 @@ Result<UniqueFd> LogPump::open(ReadRequest request, std::shared_ptr<AppLog> log)
   reader->request = std::move(request);
   {
     const std::lock_guard lock(mutex_);
+    if (ended_) return std::move(stream->second);
     if (readers_ >= kReadersMax)
       return Error{Code::resource_exhausted, "512 readers of logs are the limit; close one first"};
     ++readers_;
@@ -150,32 +174,40 @@ bool LogPump::serve(Reader& reader) {
   return true;
 }
 
+// `entries`: two of the thread's own, then one for each that was served when it began to wait.
+void LogPump::serve_all(const std::vector<pollfd>& entries) {
+  std::size_t index = 2;
+  for (auto reader = served_.begin(); reader != served_.end() && gate_.is_open(); ++index) {
+    const bool gone = (entries[index].revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+    if (gone || !serve(**reader)) {
+      const std::lock_guard lock(mutex_);
+      --readers_;
+      if ((*reader)->request.follow) --followers_;
+      reader = served_.erase(reader);
+    } else {
+      ++reader;
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  if (arrived_.empty()) return;
+  served_.splice(served_.end(), arrived_);
+  wake();  // serve them in the next round
+}
+
 void LogPump::run(const StopSignal& stop) {
-  std::list<std::unique_ptr<Reader>> readers;
   std::vector<pollfd> entries;
   while (true) {
-    entries.assign({{stop.fd(), POLLIN, 0}, {wake_.fd(), POLLIN, 0}});
-    for (const auto& reader : readers)
-      entries.push_back({reader->fd.get(), static_cast<short>(POLLRDHUP | (reader->blocked ? POLLOUT : 0)), 0});
-    if (::poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) return;
-    if (entries[0].revents != 0) return;  // closing the streams without a word: readers open them again
-    wake_.clear();
-    std::size_t index = 2;
-    for (auto reader = readers.begin(); reader != readers.end(); ++index) {
-      const bool gone = (entries[index].revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
-      if (gone || !serve(**reader)) {
-        const std::lock_guard lock(mutex_);
-        --readers_;
-        if ((*reader)->request.follow) --followers_;
-        reader = readers.erase(reader);
-      } else {
-        ++reader;
-      }
+    {
+      const auto pass = gate_.enter();
+      if (pass && !entries.empty()) serve_all(entries);
+      entries.assign({{stop.fd(), POLLIN, 0}, {wake_.fd(), POLLIN, 0}});
+      if (pass)
+        for (const auto& reader : served_)
+          entries.push_back({reader->fd.get(), static_cast<short>(POLLRDHUP | (reader->blocked ? POLLOUT : 0)), 0});
     }
-    const std::lock_guard lock(mutex_);
-    if (arrived_.empty()) continue;
-    readers.splice(readers.end(), arrived_);
-    wake();  // serve them in the next round
+    if (::poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) return;
+    if (entries[0].revents != 0) return;
+    wake_.clear();
   }
 }
 

@@ -8,13 +8,23 @@
 namespace flynn::logs {
 
 Result<std::unique_ptr<LogStore>> LogStore::open(const std::string& folder, AppLogLimits limits) {
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return errno_error(errno, "make folder " + folder);
-  std::unique_ptr<LogStore> store(new LogStore(folder, limits));
-  std::error_code failure;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, failure))
-    if (const auto name = entry.path().filename().string(); is_app_id(name)) store->logs_[name] = nullptr;
-  if (failure) return Error{Code::internal, "read folder " + folder + ": " + failure.message()};
+  auto store = std::make_unique<LogStore>(folder, limits);
+  if (auto loaded = store->load(); !loaded) return loaded.error();
   return store;
+}
+
+Result<void> LogStore::load() {
+  if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) return errno_error(errno, "make folder " + folder_);
+  std::map<std::string, std::shared_ptr<AppLog>> there;
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, failure))
+    if (const auto name = entry.path().filename().string(); is_app_id(name)) there[name] = nullptr;
+  if (failure) return Error{Code::internal, "read folder " + folder_ + ": " + failure.message()};
+  const std::lock_guard lock(mutex_);
+  for (const auto& [app_id, log] : logs_)
+    if (log) log->close();
+  logs_ = std::move(there);
+  return {};
 }
 
 Result<std::shared_ptr<AppLog>> LogStore::log_of(const std::string& app_id) {

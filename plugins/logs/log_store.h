@@ -12,10 +12,14 @@
 
 namespace flynn::logs {
 
-/// Below `folder`, one folder an app. Thread: [any].
+/// Below `folder`, one folder an app. One instance at a time may have a folder loaded. Thread: [any].
 class LogStore {
  public:
+  /// Touches nothing before load().
+  LogStore(std::string folder, AppLogLimits limits) : folder_(std::move(folder)), limits_(limits) {}
   static Result<std::unique_ptr<LogStore>> open(const std::string& folder, AppLogLimits limits);
+  /// Looks which logs there are. Again, after another instance has had them: logs that were given out are closed.
+  Result<void> load();
 
   /// The log of an app, made when it is the first time. Shared: a reader may still hold it when the app goes.
   /// invalid_argument: no app id.
@@ -27,8 +31,6 @@ class LogStore {
   std::uint64_t bytes();
 
  private:
-  explicit LogStore(std::string folder, AppLogLimits limits) : folder_(std::move(folder)), limits_(limits) {}
-
   const std::string folder_;
   const AppLogLimits limits_;
   std::mutex mutex_;

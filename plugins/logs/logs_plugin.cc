@@ -1,4 +1,6 @@
 // The plugin: flynn.logs/1.
+#include <atomic>
+
 #include "collector.h"
 #include "flynn/sdk/plugin.h"
 #include "forwarder.h"
@@ -24,49 +26,69 @@ class LogsPlugin : public Plugin {
     if (store_) return Error{Code::restart_required, "sizes of logs take effect at a start"};
     limits_.total_bytes = static_cast<std::uint64_t>(int_or(config, "app_bytes_max", 16 << 20));
     limits_.segment_bytes = std::max<std::uint64_t>(limits_.total_bytes / 16, 4096);
+    auto info = host().info();
+    if (!info) return info.error();
+    prepare(info->data_dir);
     return {};
   }
 
+  // The files are ours alone from here, so calls are answered; what comes by itself waits for activate().
   Result<void> start() override {
-    auto info = host().info();
-    if (!info) return info.error();
-    data_dir_ = info->data_dir;
+    if (auto loaded = store_->load(); !loaded) return loaded.error().context("open the logs");
+    open_ = true;
     return {};
   }
 
   Result<void> activate() override {
-    auto opened = LogStore::open(data_dir_ + "/apps", limits_);
-    if (!opened) return opened.error().context("open the logs");
-    store_ = std::move(*opened);
-    pump_.start();
-    forwarder_ = std::make_unique<Forwarder>(host(), host(), *store_, data_dir_ + "/sinks");
-    forwarder_->start();
-    collector_ = std::make_unique<Collector>(host(), host(), *store_, [this] { tell_readers(); });
-    collector_->start();
+    pump_.activate();
+    forwarder_->activate();
+    collector_->activate();
     return {};
   }
 
   Result<void> quiesce() override {
     // All are asked before the first is waited for: a swap's pause lasts as long.
-    if (collector_) collector_->ask_stop();
-    if (forwarder_) forwarder_->ask_stop();
-    pump_.ask_stop();
+    collector_->close();
+    forwarder_->close();
+    collector_->quiesce();
+    forwarder_->quiesce();
+    pump_.quiesce();
+    return {};
+  }
+
+  // The new version may have written before it failed.
+  Result<void> resume() override {
+    if (auto loaded = start(); !loaded) return loaded;
+    collector_->forget_progress();
+    return activate();
+  }
+
+  Result<void> stop(Deadline) override {
+    open_ = false;
     collector_.reset();
     forwarder_.reset();
     pump_.stop();
     return {};
   }
 
-  Result<void> stop(Deadline) override { return quiesce(); }
-
  private:
+  // In a swap the other instance works on while we make threads and learn what the store says.
+  void prepare(const std::string& data_dir) {
+    store_ = std::make_unique<LogStore>(data_dir + "/apps", limits_);
+    pump_.prepare();
+    forwarder_ = std::make_unique<Forwarder>(host(), host(), *store_, data_dir + "/sinks");
+    forwarder_->prepare();
+    collector_ = std::make_unique<Collector>(host(), host(), *store_, [this] { tell_readers(); });
+    collector_->prepare();
+  }
+
   void tell_readers() {
     pump_.wake();
     forwarder_->wake();
   }
 
   Result<void> ready() const {
-    if (forwarder_) return {};
+    if (open_) return {};
     return Error{Code::unavailable, "the logs are not open yet; try again"};
   }
 
@@ -134,7 +156,7 @@ class LogsPlugin : public Plugin {
   }
 
   AppLogLimits limits_;
-  std::string data_dir_;
+  std::atomic<bool> open_{false};
   std::unique_ptr<LogStore> store_;
   LogPump pump_;
   std::unique_ptr<Forwarder> forwarder_;

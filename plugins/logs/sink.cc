@@ -53,7 +53,15 @@ Sink::Sink(std::string id, SinkConfig config, std::string positions_path, LogSto
       retry_(kRetryFirst) {}
 
 void Sink::start(const std::string& thread_name) {
-  worker_.start(thread_name, [this](const StopSignal& stop) { run(stop); });
+  gate_.open();
+  worker_.start(thread_name, [this](const StopSignal& stop) {
+    if (const auto pass = gate_.enter()) run(stop);
+  });
+}
+
+void Sink::end() {
+  gate_.close();
+  worker_.ask_stop();
 }
 
 SinkState Sink::state() const {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "app_names.h"
+#include "flynn/sdk/gate.h"
 #include "flynn/sdk/host.h"
 #include "log_store.h"
 #include "sink_config.h"
@@ -24,14 +25,18 @@ struct SinkState {
 /// At least once: a position moves on when the peer's system has acknowledged the bytes, is on disk within a second of
 /// that, and is where the next connection and the next start begin. What the logs dropped meanwhile is told in its
 /// place. A sink without a file of positions begins at the end of the logs that there are.
-/// Borrows everything given. Thread: start, stop [control]; wake, state [any]; its own thread sends.
+/// Acts from start() until end() and wait_ended(), once: who resumes makes another, which reads the positions again.
+/// Borrows everything given. Thread: start, stop [control]; wake, end, wait_ended, state [any]; its own thread sends.
 class Sink {
  public:
   Sink(std::string id, SinkConfig config, std::string positions_path, LogStore& store, const AppNames& names, Log& log);
   ~Sink() { stop(); }
 
   void start(const std::string& thread_name);
-  void ask_stop() { worker_.ask_stop(); }
+  /// Sends nothing new, saves its positions and closes; does not wait.
+  void end();
+  /// After end(): until nothing of it acts any more. Its thread is joined by stop().
+  void wait_ended() { (void)gate_.wait_empty(); }
   void stop() { worker_.stop(); }
   /// There is something new.
   void wake() { wake_.ask(); }
@@ -71,6 +76,7 @@ class Sink {
   bool begun_ = false;  // positions are known
   bool connected_ = false;
   std::string error_;
+  Gate gate_;
   Worker worker_;
 };
 

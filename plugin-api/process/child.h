@@ -11,7 +11,7 @@
 #include "flynn/sdk/result.h"
 #include "flynn/sdk/unique_fd.h"
 
-namespace flynn::images {
+namespace flynn::process {
 
 /// Move-only; what still runs when it goes is killed with its group and reaped. Thread: one at a time.
 class Child {
@@ -40,4 +40,9 @@ class Child {
   UniqueFd pidfd_;
 };
 
-}  // namespace flynn::images
+/// Reads all of a pipe, at most `bytes_max`; the rest is dropped.
+std::string read_to_end(int fd, std::size_t bytes_max);
+/// {to read, to write}, both closed on exec.
+Result<std::pair<UniqueFd, UniqueFd>> make_pipe();
+
+}  // namespace flynn::process

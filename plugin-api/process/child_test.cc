@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <csignal>
 
-namespace flynn::images {
+namespace flynn::process {
 namespace {
 
 /// As long as it lives this process can open no more descriptors than are left.
@@ -64,5 +64,16 @@ TEST(Child, GivesItsStatusOrItsSignal) {
   EXPECT_FALSE(has_children());
 }
 
+TEST(Child, SaysThroughAPipeWhatItHasToSay) {
+  auto words = make_pipe();
+  ASSERT_TRUE(words);
+  auto echo = Child::start({"echo", "hello"}, {{words->second.get(), 1}});
+  ASSERT_TRUE(echo);
+  words->second.reset();
+
+  EXPECT_EQ(read_to_end(words->first.get(), 4), "hell") << "the rest is dropped";
+  EXPECT_EQ(*echo->wait(Deadline::after(std::chrono::seconds(60))), 0);
+}
+
 }  // namespace
-}  // namespace flynn::images
+}  // namespace flynn::process

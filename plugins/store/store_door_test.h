@@ -5,11 +5,11 @@
 
 #include <filesystem>
 
-#include "../store/store.h"
 #include "flynn/sdk/host.h"
 #include "flynn/sdk/store.h"
+#include "store.h"
 
-namespace flynn::logs {
+namespace flynn::store {
 
 class QuietLog : public Log {
  public:
@@ -21,14 +21,14 @@ class StoreDoor : public Door {
  public:
   using Door::call;
   StoreDoor() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "flynn-logs-store-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "flynn-store-door-XXXXXX").string();
     EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
     std::filesystem::create_directory(folder_ / "data");
-    store::StoreOptions options;
+    StoreOptions options;
     options.journal.folder = folder_ / "data";
     options.journal.key_file = folder_ / "key";
-    auto opened = store::Store::open(options, log_);
+    auto opened = Store::open(options, log_);
     if (!opened) ADD_FAILURE() << opened.error().message;
     store_ = std::move(*opened);
     store_->activate();
@@ -48,7 +48,7 @@ class StoreDoor : public Door {
  private:
   QuietLog log_;
   std::filesystem::path folder_;
-  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<Store> store_;
 };
 
-}  // namespace flynn::logs
+}  // namespace flynn::store

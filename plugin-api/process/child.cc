@@ -13,7 +13,7 @@
 #include <chrono>
 #include <csignal>
 
-namespace flynn::images {
+namespace flynn::process {
 namespace {
 
 // Above every number that a child is given, so that no dup2 hits a source that is still needed.
@@ -127,4 +127,21 @@ void Child::reap(Deadline deadline) {
   }
 }
 
-}  // namespace flynn::images
+std::string read_to_end(int fd, std::size_t bytes_max) {
+  std::string text;
+  char buffer[4096];
+  for (;;) {
+    ssize_t size = ::read(fd, buffer, sizeof buffer);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return text;
+    text.append(buffer, std::min(static_cast<std::size_t>(size), bytes_max - text.size()));
+  }
+}
+
+Result<std::pair<UniqueFd, UniqueFd>> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "make a pipe");
+  return std::pair<UniqueFd, UniqueFd>{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+}  // namespace flynn::process
