@@ -48,6 +48,7 @@ SystemAppMirror::SystemAppMirror(Context& context) : context_(context) {
 }
 
 void SystemAppMirror::start() {
+  if (worker_.running()) return;
   worker_.start("ctl-plugins", [this](const StopSignal& stop) { run(stop); });
 }
 
@@ -58,19 +59,26 @@ void SystemAppMirror::wake() {
 
 void SystemAppMirror::run(const StopSignal& stop) {
   while (!stop.asked()) {
-    follow();
-    bool good = false;
-    try {
-      good = round();
-    } catch (const std::exception& e) {
-      context_.log.error("system_apps_failed", {{"error", e.what()}});
+    bool good = true;
+    if (const auto pass = context_.gate.enter()) {
+      follow();
+      good = round() && watch_;
     }
-    wait(stop, good && watch_ ? kTick : kRetry);
+    wait(stop, good ? kTick : kRetry);
   }
   watch_.reset();
 }
 
 bool SystemAppMirror::round() {
+  try {
+    return tend_all();
+  } catch (const std::exception& e) {
+    context_.log.error("system_apps_failed", {{"error", e.what()}});
+    return false;
+  }
+}
+
+bool SystemAppMirror::tend_all() {
   auto node = node_plugins(context_);
   auto deployments = unfinished(context_);
   Verdict bad;
