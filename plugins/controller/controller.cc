@@ -90,6 +90,7 @@ void Controller::quiesce() {
   context_.stopping = true;
   listener_.quiesce();
   context_.gate.close();
+  context_.jobs.notify();  // a task that waits for jobs looks whether it must end
   context_.backups.stop();
   context_.gate.wait_empty();
 }

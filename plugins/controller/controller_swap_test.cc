@@ -206,6 +206,21 @@ TEST_F(ControllerSwap, TheNextOneDoesWhatTheOldOneIsStillAskedFor) {
   }));
 }
 
+TEST_F(ControllerSwap, TheNextOneEndsTheDeletionThatTheOldOneWasAt) {
+  const auto job = new_uuid();
+  put_job(job, "up");
+  EXPECT_TRUE(old_.has_told(job, "up"));
+  EXPECT_EQ(old_.ask("DELETE", "/apps/shop").status, 200);  // it waits for the job's end
+  Instance next(node_, log_);
+
+  old_->quiesce();
+  EXPECT_EQ(old_.ask("GET", "/apps/shop").status, 200);
+  EXPECT_TRUE(next->activate().ok());
+  put_job(job, "down");
+
+  EXPECT_TRUE(eventually([&] { return next.ask("GET", "/apps/shop").status == 404; }));
+}
+
 TEST_F(ControllerSwap, WorksAgainAfterASwapThatFailed) {
   old_->quiesce();
   const auto job = new_uuid();
@@ -219,6 +234,7 @@ TEST_F(ControllerSwap, WorksAgainAfterASwapThatFailed) {
 
   EXPECT_TRUE(old_.has_told(job, "up"));
   EXPECT_TRUE(old_.knows_router_as("2.0.0"));
+  put_job(job, "down");
   EXPECT_TRUE(eventually([&] { return old_.ask("GET", "/apps/shop").status == 404; }));
 }
 
