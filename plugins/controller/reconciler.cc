@@ -88,8 +88,14 @@ bool Reconciler::round() {
 }
 
 bool Reconciler::reconcile() {
-  if (!load_noted_jobs() || !reload_work() || !tell_job_changes()) return false;
+  // A swap waits for us: between two steps, the next instance may go on as well. begin() has all read anew.
+  if (!load_noted_jobs()) return false;
+  if (context_.stopping) return true;
+  if (!reload_work()) return false;
+  if (context_.stopping) return true;
+  if (!tell_job_changes()) return false;
   for (auto it = deployments_.begin(); it != deployments_.end();) {
+    if (context_.stopping) return true;
     auto state = move_deployment(context_, it->first, it->second);
     if (!state) {
       context_.log.warn("deployment_not_moved", {{"deployment", it->second}, {"error", state.error().message}});

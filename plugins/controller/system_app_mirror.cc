@@ -80,12 +80,13 @@ bool SystemAppMirror::round() {
 
 bool SystemAppMirror::tend_all() {
   auto node = node_plugins(context_);
+  if (context_.stopping) return true;  // a swap waits for us
   auto deployments = unfinished(context_);
   Verdict bad;
   if (!node) bad = node.error();
   if (!bad && !deployments) bad = deployments.error();
   bool all = !bad;
-  for (std::size_t i = 0; !bad && i < node->plugins.size(); ++i) {
+  for (std::size_t i = 0; !bad && !context_.stopping && i < node->plugins.size(); ++i) {
     Verdict one = tend(context_, node->plugins[i], *deployments);
     // One plugin's trouble must not hide the others'.
     if (one && !told_of_failure_)
