@@ -1,6 +1,7 @@
 #include "access_keys.h"
 
 #include <openssl/crypto.h>
+#include <sys/stat.h>
 
 #include "auth.h"
 #include "document.h"
@@ -29,6 +30,31 @@ void RootKeys::set(std::vector<std::string> keys, std::string path) {
   std::lock_guard lock(mutex_);
   keys_ = std::move(keys);
   path_ = std::move(path);
+  stamp_ = {};
+}
+
+RootKeys::Stamp RootKeys::stamp_of(const std::string& path) {
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return {};
+  return {file.st_ino, file.st_size, file.st_ctim.tv_sec * 1'000'000'000LL + file.st_ctim.tv_nsec};
+}
+
+/// The stamp first: a file that is replaced after it is read again.
+Result<void> RootKeys::read_file() {
+  const Stamp stamp = stamp_of(path_);
+  if (stamp.size >= 0 && stamp == stamp_) return {};
+  auto key = read_or_make_key(path_);
+  if (!key) return key.error();
+  keys_ = {std::move(*key)};
+  stamp_ = stamp;
+  return {};
+}
+
+Result<void> RootKeys::use_file(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  if (path != path_) stamp_ = {};
+  path_ = path;
+  return read_file();
 }
 
 bool RootKeys::matches(std::string_view password) const {
@@ -39,7 +65,7 @@ bool RootKeys::matches(std::string_view password) const {
 void RootKeys::reload() {
   std::lock_guard lock(mutex_);
   if (path_.empty()) return;
-  if (auto key = read_or_make_key(path_)) keys_ = {std::move(*key)};
+  (void)read_file();  // else the key of before goes on
 }
 
 Result<std::string> RootKeys::rotate() {

@@ -5,6 +5,7 @@
 /// Decision 0019.
 #pragma once
 
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -33,15 +34,27 @@ class RootKeys {
   /// `path`: the file that the key came from; empty: the configuration.
   void set(std::vector<std::string> keys, std::string path);
   bool matches(std::string_view password) const;
-  /// Reads the file anew: another instance may have rotated the key.
+  /// The key in the file `path`, which is made when there is none.
+  Result<void> use_file(const std::string& path);
+  /// Reads the file anew if it has changed: another instance may have rotated the key.
   void reload();
   /// A new random key in the file; the old one is worth nothing from now on.
   Result<std::string> rotate();
 
  private:
+  /// What tells one content of the file from the next, which is another file with its name.
+  struct Stamp {
+    std::uint64_t inode = 0;
+    std::int64_t size = -1, changed_ns = 0;
+    bool operator==(const Stamp&) const = default;
+  };
+  static Stamp stamp_of(const std::string& path);
+  Result<void> read_file();
+
   mutable std::mutex mutex_;
   std::vector<std::string> keys_;
   std::string path_;
+  Stamp stamp_;  // of the file that keys_ are from
 };
 
 /// Nobody when the password is unknown, revoked or expired. Asks the store at most once.

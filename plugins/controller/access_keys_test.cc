@@ -185,6 +185,25 @@ TEST_F(AccessKeys, TheRootKeyIsRotatedInItsFileAlone) {
   EXPECT_EQ(*read_or_make_key(path), text_of(*rotated, "key"));
 }
 
+TEST_F(AccessKeys, ARootKeyThatAnotherInstanceRotatedCountsOnceItIsReadAnew) {
+  const std::string path = (door_.folder() / "auth_key").string();
+  RootKeys mine, others;
+  ASSERT_TRUE(mine.use_file(path).ok());
+  ASSERT_TRUE(others.use_file(path).ok());
+  const auto first = read_or_make_key(path);
+  ASSERT_TRUE(first.ok());
+  EXPECT_TRUE(mine.matches(*first));
+  const auto rotated = others.rotate();
+  ASSERT_TRUE(rotated.ok());
+
+  mine.reload();
+
+  EXPECT_TRUE(mine.matches(*rotated));
+  EXPECT_FALSE(mine.matches(*first));
+  mine.reload();
+  EXPECT_TRUE(mine.matches(*rotated));
+}
+
 TEST_F(AccessKeys, EachUseIsInTheAccessLog) {
   ask(key_, "GET", "/apps/shop?secret=x");
   ask(key_, "DELETE", "/apps/bank");

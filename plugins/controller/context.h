@@ -12,6 +12,7 @@
 #include "backup.h"
 #include "event_hub.h"
 #include "event_index.h"
+#include "flynn/sdk/gate.h"
 #include "flynn/sdk/host.h"
 #include "ident.h"
 #include "job_cache.h"
@@ -61,6 +62,8 @@ struct Context {
   std::function<void(std::string what, std::function<void()> task)> later;
   /// A deployment of a system app was written. Set before the first request.
   std::function<void()> plugins_changed = [] {};
+  /// What the instance in force alone may do of its own accord (tasks, reconciler, system apps) is done inside.
+  Gate gate;
   /// The instance is being stopped: leave unfinished work to the next one.
   std::atomic<bool> stopping{false};
   /// A migration of the domain could not go on, and must be tried again.

@@ -34,7 +34,7 @@ Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions 
       jobs_mirror_(door, log, "jobs/status/",
                    {[this](const RangeResult& all) { context_.jobs.replace(all.kvs); },
                     [this](std::int64_t, const std::vector<StoreEvent>& events) { context_.jobs.apply(events); }}),
-      tasks_(log),
+      tasks_(log, context_.gate),
       reconciler_(context_),
       system_apps_(context_) {
   context_.plugins_changed = [this] { system_apps_.wake(); };
@@ -51,6 +51,9 @@ Result<void> Controller::start() {
   events_.start("ctl-events");
   formations_.start("ctl-forms");
   jobs_mirror_.start("ctl-jobs");
+  tasks_.start();
+  reconciler_.start([this] { tick(); });
+  system_apps_.start();
   return {};
 }
 
@@ -60,20 +63,25 @@ Result<void> Controller::prepare(UniqueFd listening) {
   return {};
 }
 
+// Callers wait: nothing but what opens the gate and wakes who waits at it. The rest is a task.
 Result<void> Controller::activate() {
   context_.stopping = false;
-  tasks_.start();
+  context_.root_keys.reload();
+  context_.backups.resume();
+  tasks_.drop();  // of requests that came while another instance worked: their marks are found below
+  bootstrapping_ = false;
+  register_anew_ = true;
+  reconciler_.begin();
+  context_.gate.open();
+  tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });
+  tasks_.add("resume the migration of the domain", [this] { resume_domain_migration(context_); });
+  tasks_.add("end the records of interrupted backups", [this] { context_.backups.end_interrupted(); });
   tasks_.add("index the events", [this] {
     if (Verdict bad = context_.events.catch_up(context_.store, context_.stopping))
       context_.log.warn("events_not_indexed", {{"error", bad->message}});  // a filter tries again
   });
-  context_.root_keys.reload();
-  context_.backups.resume();
-  tasks_.add("end the records of interrupted backups", [this] { context_.backups.end_interrupted(); });
-  tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });
-  tasks_.add("resume the migration of the domain", [this] { resume_domain_migration(context_); });
-  reconciler_.start([this] { tick(); });
-  system_apps_.start();
+  context_.jobs.notify();
+  system_apps_.wake();
   listener_.resume();
   return {};
 }
@@ -81,14 +89,10 @@ Result<void> Controller::activate() {
 void Controller::quiesce() {
   context_.stopping = true;
   listener_.quiesce();
-  // All are asked before the first is waited for: a swap's pause lasts as long.
-  system_apps_.ask_stop();
-  reconciler_.ask_stop();
-  tasks_.ask_stop();
+  context_.gate.close();
+  context_.jobs.notify();  // a task that waits for jobs looks whether it must end
   context_.backups.stop();
-  system_apps_.stop();
-  reconciler_.stop();
-  tasks_.stop();
+  context_.gate.wait_empty();
 }
 
 void Controller::drain(std::chrono::steady_clock::time_point deadline) {
@@ -98,6 +102,9 @@ void Controller::drain(std::chrono::steady_clock::time_point deadline) {
 
 void Controller::stop() {
   quiesce();
+  system_apps_.stop();
+  reconciler_.stop();
+  tasks_.stop();
   listener_.stop();
   pump_.stop();
   events_.stop();
@@ -133,6 +140,7 @@ void Controller::tick() {
 /// The router finds us by this; without it the API is reachable at its own address only.
 void Controller::register_service() {
   if (context_.settings.advertise.empty()) return;
+  if (register_anew_.exchange(false)) lease_.clear();  // by now the registration may be under another instance's
   json::object ask{{"service", "controller"}, {"id", context_.settings.slot}};
   if (!lease_.empty()) {
     ask["lease"] = lease_;

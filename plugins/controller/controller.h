@@ -20,11 +20,12 @@ class Controller {
              std::chrono::milliseconds keep_alive = std::chrono::seconds(30));
   ~Controller();
 
+  /// Begins all threads; they watch, and act on nothing before activate().
   Result<void> start();
-  /// `listening` is ours from here.
   /// Everything that costs time before activate(): `listening` is ours from here, connections come from there on.
   Result<void> prepare(UniqueFd listening);
   Result<void> activate();
+  /// When it returns, nothing acts of its own accord any more until activate(); the threads stay.
   void quiesce();
   void drain(std::chrono::steady_clock::time_point deadline);
   void stop();
@@ -50,7 +51,7 @@ class Controller {
   Reconciler reconciler_;
   SystemAppMirror system_apps_;
   std::string lease_;  // of the registration; the reconciler's thread only
-  std::atomic<bool> bootstrapped_{false}, bootstrapping_{false};
+  std::atomic<bool> register_anew_{false}, bootstrapped_{false}, bootstrapping_{false};
 };
 
 }  // namespace flynn::controller

@@ -3,10 +3,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "access_check.h"
-#include "auth.h"
 #include "cluster_domain.h"
 #include "controller.h"
 #include "flynn/sdk/plugin.h"
@@ -64,18 +64,7 @@ class ControllerPlugin : public Plugin {
     return make_controller();
   }
 
-  Result<void> start() override {
-    std::vector<std::string> keys = settings_.auth_keys;
-    std::string file;
-    if (keys.empty()) {
-      file = settings_.data_dir + "/auth_key";
-      auto key = read_or_make_key(file);
-      if (!key) return key.error().context("the key of the API");
-      keys.push_back(std::move(*key));
-    }
-    controller_->context().root_keys.set(std::move(keys), std::move(file));
-    return {};
-  }
+  Result<void> start() override { return use_key_file(); }
 
   Result<void> health() override {
     if (controller_ == nullptr) return Error{Code::unavailable, "not configured"};
@@ -100,6 +89,14 @@ class ControllerPlugin : public Plugin {
   }
 
  private:
+  std::string key_file() const { return settings_.data_dir + "/auth_key"; }
+
+  Result<void> use_key_file() {
+    if (!settings_.auth_keys.empty()) return {};
+    auto used = controller_->context().root_keys.use_file(key_file());
+    return used ? used : used.error().context("the key of the API");
+  }
+
   Result<void> make_controller() {
     auto listening = host().listener("controller.api");
     if (!listening) return listening.error().context("controller.api");
@@ -108,7 +105,8 @@ class ControllerPlugin : public Plugin {
     if (auto started = controller->start(); !started) return started;
     if (auto prepared = controller->prepare(std::move(*listening)); !prepared) return prepared;
     controller_ = std::move(controller);
-    return {};
+    // At the first start of all there is none yet, and start() makes it; else it is read before anybody waits.
+    return std::filesystem::exists(key_file()) ? use_key_file() : Result<void>();
   }
   Result<Reply> authorize(const Call& call) {
     Context& context = controller_->context();

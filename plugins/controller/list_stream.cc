@@ -44,8 +44,13 @@ void publish_event(Context& context, const StoreEvent& event) {
   const json::object& document = event.kv.value.get_object();
   context.hub.publish(document);
   const std::string type = text_of(document, "object_type");
+  // Perhaps of another instance, that is being replaced and serves its last connections: to be done it is ours.
+  const auto data = object_of(document, "data");
+  if ((type == "deployment" && text_of(data, "status") == "pending") ||
+      (type == "scale_request" && text_of(data, "state") == "pending"))
+    context.kick();
   const bool sink = type == "sink" || type == "sink_deletion";
-  if (sink || type == "volume") publish_item(context, sink ? "sinks" : "volumes", object_of(document, "data"));
+  if (sink || type == "volume") publish_item(context, sink ? "sinks" : "volumes", data);
 }
 
 }  // namespace flynn::controller

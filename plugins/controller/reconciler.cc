@@ -1,5 +1,8 @@
 #include "reconciler.h"
 
+#include <algorithm>
+#include <set>
+
 #include "deployment_runner.h"
 #include "deployments.h"
 #include "formations.h"
@@ -33,49 +36,66 @@ bool is_satisfied(const Counts& wanted, const JobCounts& jobs) {
 }  // namespace
 
 void Reconciler::start(std::function<void()> on_tick) {
-  context_.work_changed = true;
-  noted_loaded_ = false;
+  if (worker_.running()) return;
   worker_.start("ctl-reconcile", [this, on_tick = std::move(on_tick)](const StopSignal& stop) { run(stop, on_tick); });
 }
 
-void Reconciler::ask_stop() {
-  worker_.ask_stop();
-  context_.jobs.notify();
+void Reconciler::begin() {
+  begun_ = true;
+  context_.work_changed = true;
 }
 
 void Reconciler::stop() {
-  ask_stop();
+  worker_.ask_stop();
+  context_.jobs.notify();
   worker_.stop();
 }
 
 void Reconciler::run(const StopSignal& stop, const std::function<void()>& on_tick) {
   auto next_tick = std::chrono::steady_clock::now();
   while (!stop.asked()) {
-    std::uint64_t seen = context_.jobs.version();
-    auto now = std::chrono::steady_clock::now();
-    if (now >= next_tick) {
-      on_tick();
-      next_tick = now + kTick;
-    }
+    // Seen before the gate is asked: who opens it notifies.
+    const std::uint64_t seen = context_.jobs.version();
     milliseconds pause = kTick;
-    try {
-      if (!round()) {
-        stop.wait(static_cast<int>(kRetry.count()));
-        continue;
+    bool good = true;
+    if (const auto pass = context_.gate.enter()) {
+      const auto now = std::chrono::steady_clock::now();
+      if (begun_.exchange(false)) {
+        noted_loaded_ = false;
+        next_tick = now;
       }
-    } catch (const std::exception& e) {
-      context_.log.error("reconcile_failed", {{"error", e.what()}});
-      stop.wait(static_cast<int>(kRetry.count()));
-      continue;
+      if (now >= next_tick) {
+        on_tick();
+        next_tick = now + kTick;
+      }
+      good = round();
+      if (!deployments_.empty()) pause = kTickBusy;
     }
-    if (!deployments_.empty()) pause = kTickBusy;
-    if (!stop.asked()) context_.jobs.wait_change(seen, pause);
+    if (!good)
+      stop.wait(static_cast<int>(kRetry.count()));
+    else if (!stop.asked())
+      context_.jobs.wait_change(seen, pause);
   }
 }
 
 bool Reconciler::round() {
-  if (!load_noted_jobs() || !reload_work() || !tell_job_changes()) return false;
+  try {
+    return reconcile();
+  } catch (const std::exception& e) {
+    context_.log.error("reconcile_failed", {{"error", e.what()}});
+    return false;
+  }
+}
+
+bool Reconciler::reconcile() {
+  // A swap waits for us: between two steps, the next instance may go on as well. begin() has all read anew.
+  if (!load_noted_jobs()) return false;
+  if (context_.stopping) return true;
+  if (!reload_work()) return false;
+  if (context_.stopping) return true;
+  if (!tell_job_changes()) return false;
   for (auto it = deployments_.begin(); it != deployments_.end();) {
+    if (context_.stopping) return true;
     auto state = move_deployment(context_, it->first, it->second);
     if (!state) {
       context_.log.warn("deployment_not_moved", {{"deployment", it->second}, {"error", state.error().message}});
@@ -95,13 +115,33 @@ bool Reconciler::load_noted_jobs() {
   noted_jobs_.clear();
   for (const Kv& kv : *notes) noted_jobs_[kv.key.substr(prefix.size())] = text_of(kv.value, "state");
   noted_loaded_ = true;
+  drop_told_changes();
   return true;
 }
 
-bool Reconciler::tell_job_changes() {
+void Reconciler::take_job_changes() {
   JobCache::Changes fresh = context_.jobs.take_changes();
   std::move(fresh.statuses.begin(), fresh.statuses.end(), std::back_inserter(untold_.statuses));
   std::move(fresh.gone.begin(), fresh.gone.end(), std::back_inserter(untold_.gone));
+}
+
+/// The cache fills while another instance works, which has told of a job all up to the state that it noted.
+void Reconciler::drop_told_changes() {
+  take_job_changes();
+  std::set<std::string> told;
+  std::vector<json::object> untold;
+  for (auto status = untold_.statuses.rbegin(); status != untold_.statuses.rend(); ++status) {
+    const std::string uuid = text_of(*status, "id");
+    const auto noted = noted_jobs_.find(uuid);
+    if (noted != noted_jobs_.end() && noted->second == text_of(*status, "state")) told.insert(uuid);
+    if (!told.contains(uuid)) untold.push_back(std::move(*status));
+  }
+  std::reverse(untold.begin(), untold.end());
+  untold_.statuses = std::move(untold);
+}
+
+bool Reconciler::tell_job_changes() {
+  take_job_changes();
   std::size_t told = 0;
   for (; told < untold_.statuses.size(); ++told) {
     if (!tell(untold_.statuses[told])) break;

@@ -48,6 +48,7 @@ SystemAppMirror::SystemAppMirror(Context& context) : context_(context) {
 }
 
 void SystemAppMirror::start() {
+  if (worker_.running()) return;
   worker_.start("ctl-plugins", [this](const StopSignal& stop) { run(stop); });
 }
 
@@ -58,26 +59,34 @@ void SystemAppMirror::wake() {
 
 void SystemAppMirror::run(const StopSignal& stop) {
   while (!stop.asked()) {
-    follow();
-    bool good = false;
-    try {
-      good = round();
-    } catch (const std::exception& e) {
-      context_.log.error("system_apps_failed", {{"error", e.what()}});
+    bool good = true;
+    if (const auto pass = context_.gate.enter()) {
+      follow();
+      good = round() && watch_;
     }
-    wait(stop, good && watch_ ? kTick : kRetry);
+    wait(stop, good ? kTick : kRetry);
   }
   watch_.reset();
 }
 
 bool SystemAppMirror::round() {
+  try {
+    return tend_all();
+  } catch (const std::exception& e) {
+    context_.log.error("system_apps_failed", {{"error", e.what()}});
+    return false;
+  }
+}
+
+bool SystemAppMirror::tend_all() {
   auto node = node_plugins(context_);
+  if (context_.stopping) return true;  // a swap waits for us
   auto deployments = unfinished(context_);
   Verdict bad;
   if (!node) bad = node.error();
   if (!bad && !deployments) bad = deployments.error();
   bool all = !bad;
-  for (std::size_t i = 0; !bad && i < node->plugins.size(); ++i) {
+  for (std::size_t i = 0; !bad && !context_.stopping && i < node->plugins.size(); ++i) {
     Verdict one = tend(context_, node->plugins[i], *deployments);
     // One plugin's trouble must not hide the others'.
     if (one && !told_of_failure_)

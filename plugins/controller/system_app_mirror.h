@@ -1,8 +1,8 @@
 /// Keeps the system apps true: one thread that follows flynn.node/1's Watch, mirrors what runs into apps and releases,
 /// and moves the deployments of plugins on.
 ///
-/// It keeps nothing that is not in the store, so the next instance goes on where this one stopped. Thread: start and
-/// stop [control]; wake [any].
+/// It works inside the gate. It keeps nothing that is not in the store, so the next instance goes on where this one
+/// stopped. Thread: start and stop [control]; wake [any].
 #pragma once
 
 #include <optional>
@@ -18,15 +18,15 @@ class SystemAppMirror {
   explicit SystemAppMirror(Context& context);
 
   void start();
-  void ask_stop() { worker_.ask_stop(); }
   void stop() { worker_.stop(); }
-  /// A deployment of a plugin was asked for.
+  /// A deployment of a plugin was asked for, or the gate was opened.
   void wake();
 
  private:
   void run(const StopSignal& stop);
   /// False when it must be tried again soon.
   bool round();
+  bool tend_all();
   void follow();
   /// Until something happens, or the pause is over.
   void wait(const StopSignal& stop, std::chrono::milliseconds pause);

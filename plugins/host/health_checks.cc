@@ -94,6 +94,11 @@ void HealthChecks::add(const JobSpec& spec, const std::string& address, bool alr
   jobs_[spec.id] = std::move(job);
 }
 
+void HealthChecks::clear() {
+  const std::lock_guard lock(mutex_);
+  jobs_.clear();
+}
+
 void HealthChecks::deregister(const std::string& job_id, const std::string& service) {
   auto gone = door_.call("flynn.discovery/1", "Deregister", {{"service", service}, {"id", job_id}});
   // Its lease ends it anyway.
@@ -213,7 +218,8 @@ void HealthChecks::run(const StopSignal& stop) {
       for (const auto& [id, job] : jobs_) ids.push_back(id);
     }
     for (const auto& id : ids) {
-      if (stop.asked()) return;
+      const auto pass = gate_.enter();
+      if (stop.asked() || !pass) break;
       tend(id);
     }
   }

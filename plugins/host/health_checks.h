@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "flynn/sdk/gate.h"
 #include "flynn/sdk/host.h"
 #include "flynn/sdk/worker.h"
 #include "job_spec.h"
@@ -20,19 +21,21 @@ Result<void> check_once(const ServiceCheck& check, const std::string& address, s
 
 enum class Announce { yes, no };
 
-/// One thread ("host-health") for all jobs. Borrows door and log. Callbacks run on it. Thread: [any].
+/// One thread ("host-health") for all jobs, which works inside the gate. Borrows door, log and gate. Callbacks run on
+/// it. Thread: [any].
 class HealthChecks {
  public:
   struct Callbacks {
     std::function<void()> passed;                         // every check has passed once
     std::function<void(const std::string& why)> gave_up;  // not within its start timeout
   };
-  HealthChecks(Door& door, Log& log) : door_(door), log_(log) {}
+  HealthChecks(Door& door, Log& log, Gate& gate) : door_(door), log_(log), gate_(gate) {}
   ~HealthChecks() { stop(); }
 
   void start();
   void stop() { worker_.stop(); }
-  void ask_stop() { worker_.ask_stop(); }
+  /// Forgets all jobs, and leaves them announced.
+  void clear();
   /// `already_up`: an adopted job that has passed before.
   void add(const JobSpec& spec, const std::string& address, bool already_up, Announce announce, Callbacks callbacks);
   /// Out of discovery and never in it again, while checks go on. Returns when the registration has gone.
@@ -67,6 +70,7 @@ class HealthChecks {
 
   Door& door_;
   Log& log_;
+  Gate& gate_;
   std::mutex mutex_;    // the map
   std::mutex tending_;  // held while a job is being asked: remove() waits for it
   std::map<std::string, std::shared_ptr<Job>> jobs_;

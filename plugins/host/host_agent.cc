@@ -1,8 +1,5 @@
 #include "host_agent.h"
 
-#include <sys/sysinfo.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -18,8 +15,6 @@ using namespace std::chrono_literals;
 constexpr unsigned kWorkers = 4;
 constexpr std::size_t kSessionsMax = 512;
 constexpr std::chrono::milliseconds kAttachPatience{30'000}, kExitPatience{20'000};
-constexpr auto kHostTtl = 15'000ms;
-constexpr int kBeatMs = 5'000, kBeatRetryMs = 500;
 
 }  // namespace
 
@@ -28,10 +23,15 @@ HostAgent::HostAgent(Door& door, Log& log, Machine& machine)
       log_(log),
       machine_(machine),
       host_id_(machine.options().host_id),
-      checks_(door, log),
+      queue_(gate_),
+      checks_(door, log, gate_),
       specs_(door, log, "jobs/spec/" + host_id_ + "/",
-             {[this](const RangeResult& all) { take_specs(all); },
-              [this](std::int64_t, const std::vector<StoreEvent>& events) { take_spec_events(events); }}),
+             {[this](const RangeResult& all) {
+                if (const auto pass = gate_.enter()) take_specs(all);
+              },
+              [this](std::int64_t, const std::vector<StoreEvent>& events) {
+                if (const auto pass = gate_.enter()) take_spec_events(events);
+              }}),
       stops_(door, log, "jobs/stop/" + host_id_ + "/",
              {[this](const RangeResult& all) {
                 for (const auto& kv : all.kvs) post(kv.key.substr(kv.key.rfind('/') + 1), {EventType::stop_wanted});
@@ -40,41 +40,50 @@ HostAgent::HostAgent(Door& door, Log& log, Machine& machine)
                 for (const auto& event : events)
                   if (event.kind == EventKind::put)
                     post(event.kv.key.substr(event.kv.key.rfind('/') + 1), {EventType::stop_wanted});
-              }}) {}
+              }}),
+      beat_(door, log, machine, gate_, [this] { follow_store(); }) {}
 
 void HostAgent::prepare() {
   if (std::exchange(prepared_, true)) return;
   queue_.start(kWorkers, "host-job-");
   watch_.start();
   checks_.start();
+  beat_.start();
 }
 
+// Callers wait: what runs is adopted, the rest is the beat's.
 Result<void> HostAgent::activate() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = false;
   }
   prepare();
+  // Of an instance that is resumed: what they read while another one worked must not be taken for news.
+  specs_.stop();
+  stops_.stop();
+  gate_.open();
   adopt_all();
-  specs_.start("host-specs");
-  stops_.start("host-stops");
-  beat_.start("host-beat", [this](const StopSignal& stop) { beat(stop); });
+  beat_.begin();
   return {};
 }
 
+// The mirrors begin here and not before a swap's pause: what they would have seen by then, another instance may have
+// done, ended and forgotten, and a job must not run twice. A fresh look has all that nobody has acted on.
+void HostAgent::follow_store() {
+  machine_.layers().drop_unused();
+  specs_.start("host-specs");
+  stops_.start("host-stops");
+}
+
 void HostAgent::quiesce() {
-  // All are asked before the first is waited for: a swap's pause lasts as long.
-  beat_.ask_stop();
-  stops_.ask_stop();
+  gate_.close();
+  gate_.wait_empty();
+  beat_.end();
   specs_.ask_stop();
-  checks_.ask_stop();
-  beat_.stop();
-  stops_.stop();
-  specs_.stop();
-  queue_.stop();
-  watch_.stop();
-  checks_.stop();
-  prepared_ = false;
+  stops_.ask_stop();
+  queue_.drop();
+  watch_.clear();
+  checks_.clear();
 }
 
 void HostAgent::drain(Deadline deadline) {
@@ -88,6 +97,13 @@ void HostAgent::drain(Deadline deadline) {
 
 void HostAgent::stop() {
   quiesce();
+  beat_.stop();
+  specs_.stop();
+  stops_.stop();
+  queue_.stop();
+  watch_.stop();
+  checks_.stop();
+  prepared_ = false;
   std::list<std::unique_ptr<AttachSession>> sessions;
   {
     const std::lock_guard lock(mutex_);
@@ -100,51 +116,29 @@ void HostAgent::stop() {
   jobs_.clear();
 }
 
-// This machine, alive: capacity for the scheduler, under a lease.
-void HostAgent::beat(const StopSignal& stop) {
-  StoreClient store(door_);
-  std::string lease;
-  struct sysinfo machine {};
-  ::sysinfo(&machine);
-  const auto memory = static_cast<std::uint64_t>(machine.totalram) * machine.mem_unit;
-  const auto reserve = std::min(machine_.options().memory_reserve_bytes, memory / 2);
-  const json::object capacity{{"memory_bytes", memory - reserve},
-                              {"cpu_millis", 1000 * ::sysconf(_SC_NPROCESSORS_ONLN)}};
-  const json::object document{{"v", 1},
-                              {"id", host_id_},
-                              {"addr", machine_.gateway()},
-                              {"capacity", capacity},
-                              {"tags", json::object{}},
-                              {"started_at", now_rfc3339()}};
-  do {
-    Result<void> kept = Error{Code::not_found, "no lease yet"};
-    if (!lease.empty()) kept = store.keep_lease_alive(lease);
-    if (kept) continue;
-    auto granted = store.grant_lease(kHostTtl);
-    auto put = granted ? store.put("hosts/" + host_id_, document, *granted) : Result<std::int64_t>(granted.error());
-    lease = put ? *granted : std::string();
-    if (!put) log_.warn("host_key_not_written", {{"error", put.error().message}});
-  } while (!stop.wait(lease.empty() ? kBeatRetryMs : kBeatMs));
-}
-
 HostAgent::JobPtr HostAgent::find(const std::string& job_id) const {
   const std::lock_guard lock(mutex_);
   const auto found = jobs_.find(job_id);
   return found == jobs_.end() ? nullptr : found->second;
 }
 
+// Jobs that are known but have no record are none of ours any more: another instance has forgotten them, or they have
+// not begun and are wanted anew.
 void HostAgent::adopt_all() {
-  for (const auto& id : list_folder(machine_.paths().jobs())) adopt(id);
-  machine_.layers().drop_unused();
+  std::set<std::string> adopted;
+  for (const auto& id : list_folder(machine_.paths().jobs()))
+    if (adopt(id)) adopted.insert(id);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(jobs_, [&](const auto& entry) { return !adopted.contains(entry.first); });
 }
 
 // A container that runs is ours again; one that ended while nobody looked is told of; one whose monitor has gone is
 // lost.
-void HostAgent::adopt(const std::string& job_id) {
+bool HostAgent::adopt(const std::string& job_id) {
   auto record = load_record(machine_.paths(), job_id);
   if (!record) {
     log_.warn("job_folder_without_record", {{"job", job_id}, {"error", record.error().message}});
-    return;
+    return false;
   }
   auto job = std::make_shared<Job>();
   job->unit = std::move(record->unit);
@@ -154,28 +148,42 @@ void HostAgent::adopt(const std::string& job_id) {
     const std::lock_guard lock(mutex_);
     jobs_[job_id] = job;
   }
-  if (phase == Phase::down) return;
+  if (phase == Phase::down) return true;
   auto monitor = find_monitor(machine_.paths(), job_id);
-  if (monitor && monitor->pid > 1) {
-    if (auto claimed = machine_.claim(job->unit.spec, job->unit.address); !claimed)
-      log_.error("adopted_job_without_its_address", {{"job", job_id}, {"error", claimed.error().message}});
-    auto state = machine_.runtime().state(job_id);
-    const bool waits = state && *state == "created";
-    job->unit.phase = waits                                                   ? Phase::created
-                      : phase == Phase::stopping                              ? Phase::stopping
-                      : job->unit.up_at.empty() && has_checks(job->unit.spec) ? Phase::running
-                                                                              : Phase::up;
-    watch_monitor(job_id, *monitor);
-    log_.info("job_adopted",
-              {{"job", job_id}, {"app", job->unit.spec.app_name}, {"state", state_name(job->unit.phase)}});
-    if (waits)
-      return job->unit.spec.attach ? arm(job, "attach", kAttachPatience, EventType::attach_overdue)
-                                   : post(job_id, {EventType::attacher_came});
-    if (job->unit.phase == Phase::stopping) return post(job_id, {EventType::stop_overdue});
-    return do_begin_checks(job);
+  if (monitor && monitor->pid > 1)
+    adopt_running(job, *monitor);
+  else if (read_exit_status(machine_.paths(), job_id))
+    queue_.post(job_id, [this, job_id] { monitor_ended(job_id); });
+  else
+    post(job_id, {EventType::machine_restarted});
+  return true;
+}
+
+void HostAgent::adopt_running(const JobPtr& job, const MonitorId& monitor) {
+  auto& unit = job->unit;
+  const auto& id = unit.spec.id;
+  if (auto claimed = machine_.claim(unit.spec, unit.address); !claimed)
+    log_.error("adopted_job_without_its_address", {{"job", id}, {"error", claimed.error().message}});
+  // Only of one that may not have been started the runtime must be asked, which is a program to run.
+  bool waits = false;
+  if (unit.phase <= Phase::created) {
+    const auto state = machine_.runtime().state(id);
+    waits = state && *state == "created";
   }
-  if (read_exit_status(machine_.paths(), job_id)) return queue_.post(job_id, [this, job_id] { monitor_ended(job_id); });
-  post(job_id, {EventType::machine_restarted});
+  if (waits)
+    unit.phase = Phase::created;
+  else if (unit.phase != Phase::stopping)
+    unit.phase = unit.up_at.empty() && has_checks(unit.spec) ? Phase::running : Phase::up;
+  watch_monitor(id, monitor);
+  log_.info("job_adopted", {{"job", id}, {"app", unit.spec.app_name}, {"state", state_name(unit.phase)}});
+  if (waits && unit.spec.attach)
+    arm(job, "attach", kAttachPatience, EventType::attach_overdue);
+  else if (waits)
+    post(id, {EventType::attacher_came});
+  else if (unit.phase == Phase::stopping)
+    post(id, {EventType::stop_overdue});
+  else
+    do_begin_checks(job);
 }
 
 // Whether the store knows a status beyond "pending": then the container has been, and is no more.
@@ -273,6 +281,8 @@ Result<void> HostAgent::signal(const std::string& job_id, int number) {
 }
 
 Result<void> HostAgent::withdraw(const std::string& job_id) {
+  const auto pass = gate_.enter();
+  if (!pass) return replaced();
   if (!find(job_id)) return Error{Code::not_found, "this machine has no job " + job_id};
   post(job_id, {EventType::withdraw_wanted});  // remembered, and for a job that is not announced yet
   checks_.withdraw(job_id);                    // and true when we answer
@@ -280,6 +290,8 @@ Result<void> HostAgent::withdraw(const std::string& job_id) {
 }
 
 Result<void> HostAgent::end(const std::string& job_id) {
+  const auto pass = gate_.enter();
+  if (!pass) return replaced();
   if (!find(job_id)) return Error{Code::not_found, "this machine has no job " + job_id};
   post(job_id, {EventType::stop_wanted});
   return {};

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "attach_session.h"
+#include "flynn/sdk/gate.h"
 #include "flynn/sdk/store.h"
 #include "health_checks.h"
+#include "heartbeat.h"
 #include "job_record.h"
 #include "machine.h"
 #include "watch_loop.h"
@@ -27,11 +29,11 @@ class HostAgent {
   HostAgent(Door& door, Log& log, Machine& machine);
   ~HostAgent() { stop(); }
 
-  /// Starts the threads that wait for work, so that activate() need not; nothing happens before it.
+  /// Starts the threads that wait at the gate, so that activate() need not; nothing happens before it.
   void prepare();
-  /// Adopts what runs, then follows the store.
+  /// Adopts what runs, then follows the store: what came while another instance worked is in it. Also after quiesce().
   Result<void> activate();
-  /// Acts no more; containers run on.
+  /// When it returns, nothing acts any more until activate(); the threads stay, and containers run on.
   void quiesce();
   /// Until no client is attached, or the deadline.
   void drain(Deadline deadline);
@@ -39,9 +41,13 @@ class HostAgent {
 
   Result<UniqueFd> attach(AttachRequest request);
   Result<void> signal(const std::string& job_id, int number);
-  /// Takes its services out of discovery for good; it runs on. `not_found`.
+  /// The right to act on this machine; none when another instance does. Nothing that is held long.
+  Gate::Pass enter() { return gate_.enter(); }
+  static Error replaced() { return {Code::unavailable, "this machine's host plugin is being replaced: ask again"}; }
+  /// Takes its services out of discovery for good; it runs on. `not_found`, `unavailable`.
   Result<void> withdraw(const std::string& job_id);
-  /// Ends a job as a stop key does, for one that the scheduler does not know. `not_found`.
+  /// Ends a job as a stop key does, for one that the scheduler does not know. `not_found`,
+  /// `unavailable`.
   Result<void> end(const std::string& job_id);
   json::array list() const;
   std::vector<JobUnit> units() const;
@@ -65,7 +71,10 @@ class HostAgent {
   using JobPtr = std::shared_ptr<Job>;
 
   void adopt_all();
-  void adopt(const std::string& job_id);
+  /// False when there is no record of it.
+  bool adopt(const std::string& job_id);
+  void adopt_running(const JobPtr& job, const MonitorId& monitor);
+  void follow_store();
   void want(const json::object& document, bool may_have_run);
   void take_specs(const RangeResult& all);
   void take_spec_events(const std::vector<StoreEvent>& events);
@@ -89,7 +98,6 @@ class HostAgent {
   AttachSupport attach_support();
   Result<void> wait_until_created(const std::string& job_id, Deadline deadline);
   Result<std::uint32_t> wait_for_exit(const std::string& job_id);
-  void beat(const StopSignal& stop);
 
   Door& door_;
   Log& log_;
@@ -100,13 +108,14 @@ class HostAgent {
   std::condition_variable changed_;  // a unit changed, or we stop
   bool stopping_ = false;
   bool prepared_ = false;  // [control]
+  Gate gate_;              // inside: the queue's tasks, checks, beats, and what the mirrors say
   std::map<std::string, JobPtr> jobs_;
   std::list<std::unique_ptr<AttachSession>> sessions_;
   WatchLoop watch_;
   WorkQueue queue_;
   HealthChecks checks_;
-  StoreMirror specs_, stops_;
-  Worker beat_;
+  StoreMirror specs_, stops_;  // started on the beat's thread, ended while the gate is closed
+  Heartbeat beat_;
 };
 
 }  // namespace flynn::host

@@ -260,6 +260,8 @@ http::HttpResponse HostApi::get_volume(const Request& request) {
 }
 
 http::HttpResponse HostApi::destroy_volume(const Request& request) {
+  const auto pass = agent_.enter();  // whether a job uses it, only the instance in force knows
+  if (!pass) return failure(HostAgent::replaced());
   auto destroyed = volumes_.destroy(request.segments[2]);
   return destroyed ? json_answer(json::object{}) : failure(destroyed.error());
 }

@@ -20,7 +20,7 @@ struct HostApiOptions {
   bool trust_own_process = false;  // clients within this process are no router (tests)
 };
 
-/// Borrows all; observes `agent`, whose threads must have ended (quiesce) before this does.
+/// Borrows all; observes `agent`, which must have been quiesced before this ends.
 /// Thread: handle [any]; the rest [control].
 class HostApi {
  public:

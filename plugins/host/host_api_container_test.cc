@@ -193,5 +193,45 @@ TEST_F(HostApiContainer, RunsJobsOfAHundredAndTwentyEightLayersOverABase) {
   EXPECT_TRUE(list_folder(paths.layer_mounts()).empty());
 }
 
+TEST_F(HostApiContainer, ASwapAdoptsWhatRunsAndTellsOfWhatEndedMeanwhile) {
+  const auto job = wire_job({given_base()}, {"/bin/job"});
+  const auto ends = new_uuid(), runs = new_uuid();
+  auto listener = given_listener();
+  std::vector<std::unique_ptr<ApiClient>> clients;  // a job whose input ends, ends
+  for (const auto& id : {ends, runs}) {
+    clients.push_back(given_attached(id));
+    const auto put = put_until_led(id, job);
+    ASSERT_EQ(put.status, 200) << put.body;
+    listener->read_until(R"({"event":"start","job_id":")" + machine_->options().host_id + "-" + id);
+  }
+  const auto next_machine = Machine::make(*door_, machine_->paths(), own_options()).value();
+  ASSERT_TRUE(next_machine->set_up(log_).ok());
+  HostAgent next(*door_, log_, *next_machine);
+  next.prepare();
+  const auto phase_in = [](const HostAgent& agent, const std::string& id) {
+    const auto unit = agent.unit(id);
+    return unit ? unit->phase : Phase::none;
+  };
+  const auto eventually = [](const std::function<bool()>& holds) {
+    StopSignal never;
+    for (const auto deadline = Deadline::after(20s); !deadline.passed(); never.wait(20))
+      if (holds()) return true;
+    return false;
+  };
+
+  agent_->quiesce();
+  ASSERT_TRUE(machine_->signal(ends, 9).ok());
+  ASSERT_TRUE(eventually([&] { return read_exit_status(machine_->paths(), ends).has_value(); }));
+  ASSERT_TRUE(next.activate().ok());
+
+  EXPECT_EQ(phase_in(next, runs), Phase::up) << "adopted when activate() returns";
+  EXPECT_TRUE(eventually([&] { return phase_in(next, ends) == Phase::down; }));
+  EXPECT_EQ(next.unit(ends)->exit_status, 137);
+  EXPECT_EQ(phase_in(*agent_, ends), Phase::up) << "the old one has not looked";
+  ASSERT_TRUE(machine_->signal(runs, 9).ok());
+  EXPECT_TRUE(eventually([&] { return phase_in(next, runs) == Phase::down; })) << "it is watched";
+  next.stop();
+}
+
 }  // namespace
 }  // namespace flynn::host

@@ -125,6 +125,7 @@ http::HttpResponse HostApi::stop_job(const Request& request) {
   // Not a job of the cell (any more): nobody but us can end it.
   if (!stopped && stopped.error().code == Code::not_found) {
     auto ended = agent_.end(*id);
+    if (!ended && ended.error().code == Code::unavailable) return failure(ended.error());
     return ended ? json_answer(json::object{}) : failure(500, "unknown_error", kUnknownJob);
   }
   return stopped ? json_answer(json::object{}) : failure(stopped.error().context("stop the job"));
@@ -146,7 +147,9 @@ http::HttpResponse HostApi::signal_job(const Request& request) {
 http::HttpResponse HostApi::withdraw_job(const Request& request) {
   auto id = id_of(request);
   if (!id) return failure(id.error());
-  return agent_.withdraw(*id) ? json_answer(json::object{}) : unknown_job();
+  auto withdrawn = agent_.withdraw(*id);
+  if (!withdrawn && withdrawn.error().code == Code::unavailable) return failure(withdrawn.error());
+  return withdrawn ? json_answer(json::object{}) : unknown_job();
 }
 
 http::HttpResponse HostApi::attach(const Request& request) {

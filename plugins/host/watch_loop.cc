@@ -16,6 +16,10 @@ void WatchLoop::start() {
 
 void WatchLoop::stop() {
   worker_.stop();
+  clear();
+}
+
+void WatchLoop::clear() {
   std::lock_guard lock(mutex_);
   processes_.clear();
   timers_.clear();

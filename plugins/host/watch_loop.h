@@ -22,6 +22,8 @@ class WatchLoop {
 
   void start();
   void stop();
+  /// Forgets all that it watches.
+  void clear();
   /// `on_end` runs once, when the process of `pidfd` has ended.
   void watch_process(const std::string& key, UniqueFd pidfd, Callback on_end);
   /// Replaces a timer of the same key and name.

@@ -14,7 +14,7 @@ void WorkQueue::start(unsigned threads, const std::string& name) {
 
 void WorkQueue::post(const std::string& key, Task task) {
   std::lock_guard lock(mutex_);
-  if (stopping_) return;
+  if (stopping_ || !gate_.is_open()) return;
   auto [entry, fresh] = waiting_.try_emplace(key);
   entry->second.push_back(std::move(task));
   if (!fresh) return;
@@ -27,22 +27,38 @@ void WorkQueue::work() {
   while (true) {
     ready_changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
     if (stopping_) return;
-    const auto key = std::move(ready_.front());
-    ready_.pop_front();
-    auto task = std::move(waiting_[key].front());
-    waiting_[key].pop_front();
-    lock.unlock();
-    task();
-    task = nullptr;
-    lock.lock();
-    auto entry = waiting_.find(key);
-    if (entry->second.empty()) {
-      waiting_.erase(entry);
-    } else {
-      ready_.push_back(key);
-      ready_changed_.notify_one();
-    }
+    run_next(lock);
   }
+}
+
+void WorkQueue::run_next(std::unique_lock<std::mutex>& lock) {
+  const auto key = std::move(ready_.front());
+  ready_.pop_front();
+  // Given back under the lock, with the books in order: drop() may follow at once.
+  const auto pass = gate_.enter();
+  if (!pass) {
+    waiting_.erase(key);
+    return;
+  }
+  auto task = std::move(waiting_[key].front());
+  waiting_[key].pop_front();
+  lock.unlock();
+  task();
+  task = nullptr;
+  lock.lock();
+  auto entry = waiting_.find(key);
+  if (entry->second.empty()) {
+    waiting_.erase(entry);
+  } else {
+    ready_.push_back(key);
+    ready_changed_.notify_one();
+  }
+}
+
+void WorkQueue::drop() {
+  std::lock_guard lock(mutex_);
+  waiting_.clear();
+  ready_.clear();
 }
 
 void WorkQueue::stop() {

@@ -1,4 +1,4 @@
-// WorkQueue: a few threads that run tasks; tasks of the same key run one after another, in order.
+// WorkQueue: a few threads that run tasks inside a gate; tasks of the same key run one after another, in order.
 #pragma once
 
 #include <condition_variable>
@@ -10,24 +10,31 @@
 #include <thread>
 #include <vector>
 
+#include "flynn/sdk/gate.h"
+
 namespace flynn::host {
 
-/// Thread: post() [any]; start() and stop() [control].
+/// Borrows the gate. Thread: post() [any]; the rest [control].
 class WorkQueue {
  public:
   using Task = std::function<void()>;
+  explicit WorkQueue(Gate& gate) : gate_(gate) {}
   ~WorkQueue() { stop(); }
 
   void start(unsigned threads, const std::string& name);
-  /// Dropped after stop() has begun.
+  /// Dropped while the gate is closed.
   void post(const std::string& key, Task task);
+  /// The gate is closed and empty: drops what waits.
+  void drop();
   /// Ends what runs, drops what waits, joins.
   void stop();
 
  private:
   void work();
+  void run_next(std::unique_lock<std::mutex>& lock);
 
-  std::mutex mutex_;
+  Gate& gate_;
+  std::mutex mutex_;  // before the gate's
   std::condition_variable ready_changed_;
   std::map<std::string, std::deque<Task>> waiting_;  // a key with an entry here is in ready_ or being worked on
   std::deque<std::string> ready_;
