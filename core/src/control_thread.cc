@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
@@ -43,6 +44,8 @@ ControlThread::~ControlThread() {
 }
 
 bool ControlThread::stuck() const { return state_->busy; }
+
+void ControlThread::signal(int number) { ::pthread_kill(thread_.native_handle(), number); }
 
 void ControlThread::run_steps(State& state, std::unique_lock<std::mutex>& lock) {
   const auto steps = std::exchange(state.steps, {});

@@ -46,6 +46,8 @@ class ControlThread {
   /// the end without sleeping at first. `begun` is told, by the caller's thread, of a step that takes long.
   ControlOutcome run_row(std::vector<ControlStep> steps, const std::function<void(std::size_t step)>& begun);
   bool stuck() const;
+  /// Sends the thread a signal: what hangs on it is to blame for what follows.
+  void signal(int number);
 
  private:
   using Clock = std::chrono::steady_clock;

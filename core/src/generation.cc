@@ -6,9 +6,6 @@
 #include <chrono>
 #include <cstring>
 
-#include "cage_user.h"
-#include "cage_yard.h"
-#include "door.h"
 #include "forever.h"
 #include "freed_memory.h"
 #include "host_table.h"
@@ -25,32 +22,6 @@ constexpr std::uint64_t kPatienceNs = 2'000'000'000ULL;
 constexpr std::chrono::seconds kCageEndsMax{1};
 
 bool sooner(const Deadline& a, const Deadline& b) { return a.ns < b.ns; }
-
-// What the plugin's manifest and the node's configuration grant it.
-Result<CageWalls> walls_of(const GenerationFacts& facts, const CoreServices& services) {
-  CageWalls walls;
-  walls.data_dir = services.data_dir_of(facts.slot);
-  walls.run_dir = services.run_dir_of(facts.slot);
-  const auto& capabilities = facts.manifest.capabilities;
-  const auto has = [&](const char* name) {
-    return std::find(capabilities.begin(), capabilities.end(), name) != capabilities.end();
-  };
-  if (auto may = may_be_caged(capabilities); !may) return may.error();
-  walls.net = has("net");
-  walls.exec = has("exec");
-  walls.low_ports = has("low_ports");
-  walls.memory_bytes = facts.cage.memory_mb << 20;
-  walls.may_read = facts.cage.may_read;
-  walls.may_write = facts.cage.may_write;
-  auto user = settle_cage_user(walls.data_dir, walls.run_dir);
-  if (!user) return user.error();
-  walls.user = *user;
-  if (!has("key")) return walls;
-  const auto key = key_file_of(walls.data_dir);
-  if (auto given = settle_cage_key(key, *user); !given) return given.error();
-  walls.may_write.push_back(key);
-  return walls;
-}
 
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -94,86 +65,6 @@ ControlOutcome Generation::run_row(std::vector<ControlStep> steps, const std::fu
   if (!outcome.result)
     outcome.result = in_words_of_mine(outcome.result.error(), names[std::max<std::size_t>(outcome.ms.size(), 1) - 1]);
   return outcome;
-}
-
-Result<std::unique_ptr<Generation>> Generation::create(CoreServices& services, GenerationFacts facts, StagedFile file,
-                                                       Deadline deadline) {
-  std::unique_ptr<Generation> made(new Generation(services, std::move(facts)));
-  made->file_ = std::move(file);
-  made->started_at_ = now_rfc3339();
-  made->make_folders();
-  auto created = made->facts_.cage.own_process ? made->enter_cage(deadline) : made->enter_process(deadline);
-  if (created) return made;
-  if (made->control_ && made->control_->stuck() && !made->cage_)
-    made->abandon(created.error().message);
-  else
-    made->retire(deadline);
-  return created.error();
-}
-
-void Generation::make_folders() {
-  for (const auto& folder : {services_.data_dir_of(facts_.slot), services_.run_dir_of(facts_.slot)}) {
-    std::error_code failure;
-    std::filesystem::create_directories(folder, failure);
-    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failure);
-  }
-}
-
-Result<void> Generation::enter_process(Deadline deadline) {
-  if (auto ours = leave_cage_user(services_.data_dir_of(facts_.slot), services_.run_dir_of(facts_.slot)); !ours)
-    return ours;
-  crash_mark_ = CrashMark(facts_.slot, file_.digest, thread_tag_);
-  auto image = [&] {
-    const RunningCode its_constructors(crash_mark_.index());
-    return PluginImage::load(file_, facts_.manifest);
-  }();
-  if (!image) return image.error();
-  image_ = std::move(*image);
-  crash_mark_.locate(file_.path);
-  host_ = std::make_shared<HostTable>(services_, *this);
-  control_ = std::make_unique<ControlThread>("ctl-" + facts_.slot, thread_tag_);
-  struct Born {
-    void* self = nullptr;
-    const flynn_instance_vt* table = nullptr;
-  };
-  const auto born = std::make_shared<Born>();
-  auto created = run(
-      "create",
-      [born, descriptor = &image_->descriptor(), host = host_->table()](flynn_error* error) {
-        return descriptor->create(host, &born->self, &born->table, error);
-      },
-      deadline);
-  if (!created) return created;
-  self_ = born->self;
-  table_ = born->table;
-  if (self_ == nullptr || !FLYNN_HAS(table_, handle) || !FLYNN_HAS(table_, destroy))
-    return Error{Code::failed_precondition, facts_.slot + ": create left no instance with handle and destroy"};
-  return {};
-}
-
-Result<void> Generation::enter_cage(Deadline deadline) {
-  CageSpec spec;
-  spec.slot = facts_.slot;
-  spec.manifest = facts_.manifest;
-  spec.image = file_.path;
-  auto walls = walls_of(facts_, services_);
-  if (!walls) return walls.error().context(facts_.slot + ": cage = \"process\"");
-  spec.walls = std::move(*walls);
-  host_ = std::make_shared<HostTable>(services_, *this);
-  spec.info_json = host_->info_json();
-  spec.host = std::shared_ptr<const flynn_host>(host_, host_->table());
-  auto cage = Cage::open(services_.cages, std::move(spec), deadline);
-  if (!cage) return cage.error();
-  cage_ = std::move(*cage);
-  for (const auto& missing : cage_->missing_walls())
-    services_.log.write(FLYNN_LOG_WARN, facts_.slot, "cage_lacks_a_wall", {{"what", missing}});
-  control_ = std::make_unique<ControlThread>("ctl-" + facts_.slot, thread_tag_);
-  auto created = run(
-      "create", [cage = cage_](flynn_error* error) { return cage->create(error); }, deadline);
-  if (!created) return created;
-  self_ = cage_->self();
-  table_ = cage_->table();
-  return {};
 }
 
 Generation::~Generation() {

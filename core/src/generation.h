@@ -117,6 +117,7 @@ class Generation : public Guarded {
   Phase given_to(Receiver receiver, std::shared_ptr<Reply> held) const;
   Result<void> receive(const char* name, Receiver receiver, Reply& given, Deadline deadline);
   Result<void> run(const char* name, Phase phase, Deadline deadline);
+  Result<void> load_image(Deadline deadline);
   Result<void> enter_process(Deadline deadline);
   Result<void> enter_cage(Deadline deadline);
   Result<void> stop_and_destroy(Deadline deadline);

@@ -8,6 +8,7 @@
 
 #include "config_schema.h"
 #include "forever.h"
+#include "in_time.h"
 #include "node_interface.h"
 #include "runtime_config.h"
 
@@ -179,7 +180,10 @@ Result<std::unique_ptr<Generation>> Node::make_generation(SlotPlan& entry, const
     if (booted_)
       if (auto saved = record_.save(); !saved) return saved.error();
   }
-  auto staged = stage_plugin(file, images_of(entry.config.slot), facts.number);
+  auto staged = in_time<StagedFile>("copy " + file.string(), config_.core.lifecycle,
+                                    [file, folder = images_of(entry.config.slot), number = facts.number] {
+                                      return stage_plugin(file, folder, number);
+                                    });
   if (!staged) return staged.error();
   const auto path = staged->path;
   if (auto admitted = admit(entry, file, *staged, manifest); !admitted) {

@@ -1,6 +1,7 @@
 // What a swap would do: gathers what the judge of swap_plan.h looks at, and what a running node can add to it.
 #include <algorithm>
 
+#include "in_time.h"
 #include "node.h"
 #include "own_figures.h"
 
@@ -62,7 +63,8 @@ PlanInput Node::plan_input(const SlotPlan& entry, const Generation* old, const s
     input.old_digest = old->file().digest;
   }
   input.file = file;
-  input.file_facts = probe_elf(file);
+  input.file_facts =
+      in_time<ElfFacts>("read " + file.string(), config_.core.lifecycle, [file] { return probe_elf(file); });
   input.providers = door_.providers();
   const std::lock_guard lock(mutex_);
   if (old == nullptr) input.old_manifest = entry.manifest;

@@ -147,7 +147,7 @@ Result<std::string> Node::start_plugin(const std::string& slot) {
 Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& file, const SwapOptions& options,
                                   SlotChange& change) {
   const PhaseTold enter = [&](const char* phase, std::chrono::milliseconds limit) { change.enter(phase, limit); };
-  enter("verify", std::chrono::milliseconds(0));
+  enter("verify", config_.core.lifecycle);
   auto input = plan_input(entry, nullptr, file);
   input.with_canary = options.canary_permille > 0;
   const auto judged = core::plan_swap(input);

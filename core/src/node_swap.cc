@@ -134,7 +134,7 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
     if (phase == "drain" && in_force) in_force();
   };
   options = filled_in(std::move(options));
-  enter("verify", std::chrono::milliseconds(0));
+  enter("verify", config_.core.lifecycle);
   auto* old = entry.slot->current();
   if (old == nullptr)
     return Error{Code::unavailable, entry.config.slot + " is not running, so there is nothing to replace"};

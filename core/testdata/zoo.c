@@ -13,7 +13,7 @@
 enum {
   GOOD, CREATE_FAILS, CONFIGURE_REFUSES, IMPORT_FAILS, START_FAILS, UNHEALTHY, ACTIVATE_FAILS, SICK_AFTER_FLIP, QUIESCE_FAILS,
   EXPORT_FAILS, HANG_IN_START, HANG_IN_DRAIN, STOP_FAILS, THREAD_STAYS, NO_HANDLE, WRONG_DESCRIPTOR, NO_INSTANCE, NO_ANSWER, CLOSED_FD,
-  ERRORS_AFTER_FLIP, SLOW_AFTER_FLIP, LEAKS_AFTER_FLIP
+  ERRORS_AFTER_FLIP, SLOW_AFTER_FLIP, LEAKS_AFTER_FLIP, HANG_IN_LOAD
 };
 #ifndef ZOO_SIN
 #define ZOO_SIN GOOD
@@ -43,6 +43,10 @@ static flynn_status fail(flynn_error* error, const char* words) {
 static void hang(unsigned ms) {
   struct timespec span = {ms / 1000, (long)(ms % 1000) * 1000000};
   nanosleep(&span, NULL);
+}
+
+__attribute__((constructor)) static void born(void) {
+  while (ZOO_SIN == HANG_IN_LOAD) hang(1000);
 }
 
 static int is(flynn_bytes a, const char* b) { return a.size == strlen(b) && memcmp(a.data, b, a.size) == 0; }

@@ -5,6 +5,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "in_time.h"
+
 namespace flynn::core {
 namespace {
 
@@ -105,6 +107,24 @@ TEST(ControlThread, TellsOfAStepThatTakesLongWhileItRuns) {
 
   EXPECT_TRUE(outcome.result.ok());
   EXPECT_EQ(told, (std::vector<std::size_t>{1}));
+}
+
+TEST(InTime, GivesWhatWasReadOrSaysWhatDidNotComeBack) {
+  const auto latch = std::make_shared<Latch>();
+
+  const auto read = in_time<int>("read x.so", 10s, [] { return Result<int>(7); });
+  const auto refused = in_time<int>("read x.so", 10s, [] { return Result<int>(Error{Code::not_found, "gone"}); });
+  const auto late = in_time<int>("read x.so", 20ms, [latch] {
+    latch->wait();
+    return Result<int>(7);
+  });
+  latch->open();
+
+  EXPECT_EQ(read.value_or(0), 7);
+  EXPECT_EQ(refused.error().message, "gone");
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Code::deadline_exceeded);
+  EXPECT_EQ(late.error().message.find("read x.so: not done after 20 ms"), 0u) << late.error().message;
 }
 
 }  // namespace

@@ -186,6 +186,30 @@ TEST(Crash, KilledWhileANewVersionStartsSaysThatTheSwapWasGivenUp) {
   EXPECT_EQ(string_or(host.entry("swap_undone"), "slot"), "cage");
 }
 
+TEST(Crash, OfAHostWhoseNewVersionNeverEndsToLoadBootsTheVersionBefore) {
+  const RunningHost host({{"cage", "good"}, {"other", "provides_less"}}, "", "lifecycle_ms = 2000\n");
+  const pid_t first = host.wait_for_host();
+
+  const auto answer = host.ask("plugin.swap", {{"slot", "cage"}, {"path", zoo_file("hang_in_load")}});
+  ASSERT_GT(host.wait_for_host(first), 1);
+
+  EXPECT_TRUE(answer.empty()) << "the host ended: " << json::serialize(answer);
+  EXPECT_EQ(string_or(host.call("Version"), "version"), "1.0.0");
+  EXPECT_EQ(host.state("other"), "up");
+  const auto note = string_or(host.slot("cage"), "note");
+  EXPECT_NE(note.find("the swap to 2.0.0 was given up"), std::string::npos) << note;
+}
+
+TEST(Crash, OfALoadThatNeverEndsPutsThePluginAsideAndTheOthersRun) {
+  const RunningHost host({{"cage", "hang_in_load"}, {"other", "provides_less"}}, "",
+                         "lifecycle_ms = 1000\ncrash_limit = 1\n");
+
+  ASSERT_TRUE(RunningHost::wait_until([&] { return host.state("cage") == "failed"; })) << host.keeper_words();
+
+  EXPECT_EQ(host.state("other"), "up");
+  EXPECT_EQ(string_or(host.entry("quarantine"), "slot"), "cage");
+}
+
 TEST(Crash, KilledOnProbationBootsTheVersionBefore) {
   const RunningHost host({{"cage", "good"}}, "", "probation_interval_ms = 5000\n");
   const pid_t first = host.wait_for_host();
