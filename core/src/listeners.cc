@@ -37,7 +37,7 @@ Result<Listeners> Listeners::open(const ListenerAddresses& addresses) {
   if (auto read = made.read_ranges(addresses); !read) return read.error();
   for (const auto& [name, address] : addresses) {
     if (made.ranges_->find(name) != nullptr) continue;
-    auto socket = bind_and_listen(name, address);
+    auto socket = bind_and_listen(name, address, "give " + name + " another port in [listeners]");
     if (!socket) return socket.error();
     made.sockets_.emplace(name, std::move(*socket));
   }

@@ -13,18 +13,18 @@ namespace {
 
 constexpr int kBacklog = 4096;
 
-Error not_bound(int why, const std::string& name, const std::string& address) {
+Error not_bound(int why, const std::string& name, const std::string& address, const std::string& remedy) {
   auto error = errno_error(why, "listener " + name + ": bind " + address);
   if (why != EADDRINUSE) return error;
   const auto holder = port_holder(address.substr(address.rfind(':') + 1));
   error.message += holder.empty() ? "; another program has the port" : "; the port is held by " + holder;
-  error.message += ": stop it, or give " + name + " another port in [listeners]";
+  error.message += ": stop it, or " + remedy;
   return error;
 }
 
 }  // namespace
 
-Result<UniqueFd> bind_and_listen(const std::string& name, const std::string& address) {
+Result<UniqueFd> bind_and_listen(const std::string& name, const std::string& address, const std::string& remedy) {
   const auto colon = address.rfind(':');
   std::string host = address.substr(0, colon);
   const std::string port = address.substr(colon + 1);
@@ -42,12 +42,12 @@ Result<UniqueFd> bind_and_listen(const std::string& name, const std::string& add
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (!fd || ::bind(fd.get(), info->ai_addr, info->ai_addrlen) != 0 || ::listen(fd.get(), kBacklog) != 0)
-    return not_bound(errno, name, address);
+    return not_bound(errno, name, address, remedy);
   return fd;
 }
 
-Result<void> listen_again(int socket, const std::string& name, const std::string& address) {
-  if (::listen(socket, kBacklog) != 0) return not_bound(errno, name, address);
+Result<void> listen_again(int socket, const std::string& name, const std::string& address, const std::string& remedy) {
+  if (::listen(socket, kBacklog) != 0) return not_bound(errno, name, address, remedy);
   return {};
 }
 

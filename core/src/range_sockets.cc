@@ -7,6 +7,11 @@
 #include "listening_socket.h"
 
 namespace flynn::core {
+namespace {
+
+constexpr const char* kRemedy = "use another port of the range";
+
+}  // namespace
 
 const PortRange* RangeSockets::find(const std::string& name) const {
   const auto found = ranges_.find(name);
@@ -41,10 +46,10 @@ Result<UniqueFd> RangeSockets::lend(const std::string& range, std::string_view p
   const std::lock_guard lock(mutex_);
   auto found = held_.find(name);
   if (found == held_.end()) {
-    auto socket = bind_and_listen(name, address);
+    auto socket = bind_and_listen(name, address, kRemedy);
     if (!socket) return socket.error();
     found = held_.emplace(name, Held{std::move(*socket)}).first;
-  } else if (auto listens = listen_again(found->second.socket.get(), name, address); !listens) {
+  } else if (auto listens = listen_again(found->second.socket.get(), name, address, kRemedy); !listens) {
     return listens.error();
   }
   if (keeper_ && !found->second.kept) hand_over(name, found->second);

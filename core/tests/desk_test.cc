@@ -29,7 +29,7 @@ class Desk : public testing::Test {
     desk_.give_listeners_to(
         [this](const std::string& name, UniqueFd socket) { return keeper_.keep(name, std::move(socket)); });
     host_ = std::move(*desk_.connect());
-    socket_ = std::move(*bind_and_listen("test", "127.0.0.1:" + std::to_string(port_)));
+    socket_ = std::move(*bind_and_listen("test", "127.0.0.1:" + std::to_string(port_), "wait"));
   }
   void send(const std::string& text, const std::vector<int>& fds) const {
     iovec piece{const_cast<char*>(text.data()), text.size()};
