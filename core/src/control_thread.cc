@@ -16,6 +16,9 @@ namespace {
 
 // Waking a thread that sleeps costs about as much as the lifecycle functions of an idle plugin.
 constexpr std::chrono::microseconds kLookOut{300};
+// So long the core is not even lent to others: what the functions have woken may work for a millisecond. Then it is, in
+// case the thread itself waits for this core.
+constexpr std::chrono::microseconds kHold{100};
 // A step that takes longer is told of.
 constexpr std::chrono::milliseconds kLong{20};
 
@@ -100,7 +103,8 @@ ControlOutcome ControlThread::run_row(std::vector<ControlStep> steps,
   const auto start = state_->step_began = Clock::now();
   lock.unlock();
   state_->changed.notify_all();
-  while (state_->busy && Clock::now() - start < kLookOut) ::sched_yield();
+  while (state_->busy && Clock::now() - start < kLookOut)
+    if (Clock::now() - start > kHold) ::sched_yield();
   lock.lock();
   std::size_t told = 0;
   while (!state_->changed.wait_for(lock, kLong, [&] { return !state_->busy; })) {

@@ -71,6 +71,10 @@ class Generation : public Guarded {
   ControlStep import_step(std::shared_ptr<Reply> state, std::chrono::nanoseconds limit) const;
   ControlStep export_step(std::shared_ptr<ReplySink> state, std::chrono::nanoseconds limit) const;
   ControlOutcome run_row(std::vector<ControlStep> steps, const std::function<void(std::size_t step)>& begun);
+  /// Wakes its thread for nothing.
+  void rehearse() {
+    (void)control_->run_row({{"", [] { return Result<void>{}; }, std::chrono::seconds(1)}}, {});
+  }
   /// Connections that move to another generation of the slot; nothing when it can't. See flynn_instance_vt.
   bool hands_over() const;
   Result<Reply> hand_over(unsigned share_permille, Deadline deadline);

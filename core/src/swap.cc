@@ -28,6 +28,11 @@ std::optional<std::string> ended(const Generation& generation) {
   return end ? std::optional(end->words) : std::nullopt;
 }
 
+// How fast both control threads answer when nobody else wants the cores, how often in a row, and how long to hope for
+// it.
+constexpr std::chrono::microseconds kPrompt{200};
+constexpr int kQuietTimes = 3;
+constexpr std::chrono::milliseconds kQuietWithin{20};
 constexpr int kHealthPollMinMs = 1, kHealthPollMaxMs = 20;
 constexpr auto kCanarySlice = std::chrono::milliseconds(20), kPauseSlice = std::chrono::milliseconds(100),
                kStepEnds = std::chrono::milliseconds(500);
@@ -99,8 +104,22 @@ Result<void> Swap::row(Generation& generation, std::vector<ControlStep> steps) {
   return std::move(outcome.result);
 }
 
+// Right after its configuration the new one's threads read what they need, and callers would wait for a core as well.
+void Swap::wait_for_a_quiet_moment(Generation& old, Generation& next) const {
+  const auto latest = after(kQuietWithin);
+  for (int quiet = 0; quiet < kQuietTimes && !latest.passed();) {
+    const auto begun = Clock::now();
+    old.rehearse();
+    next.rehearse();
+    const bool prompt = Clock::now() - begun < kPrompt;
+    quiet = prompt ? quiet + 1 : 0;
+    if (!prompt) ::poll(nullptr, 0, 1);
+  }
+}
+
 Result<void> Swap::exclusive_until_warm(Generation& old, Generation& next) {
   using Simple = Generation::Simple;
+  wait_for_a_quiet_moment(old, next);
   hush(true);
   parked_ = Clock::now();
   slot_.park();
@@ -207,8 +226,19 @@ Result<void> Swap::canary(Generation& old, Generation& next) {
 
 Result<void> Swap::flip(Generation& old, Generation& next) {
   const auto limit = patience_.lifecycle;
-  auto active = row(next, {next.step(Generation::Simple::activate, limit)});
-  if (exclusive_) report_.pause_ms = ms_since(parked_);
+  // Callers go on at once: what activate() has woken may keep this thread from it for a while.
+  const auto pause = std::make_shared<double>(0);
+  const ControlStep go_on{"go on",
+                          [&slot = slot_, parked = parked_, pause]() -> Result<void> {
+                            *pause = ms_since(parked);
+                            slot.unpark();
+                            return {};
+                          },
+                          limit};
+  std::vector<ControlStep> steps{next.step(Generation::Simple::activate, limit)};
+  if (exclusive_) steps.push_back(go_on);
+  auto active = row(next, std::move(steps));
+  if (exclusive_) report_.pause_ms = active ? *pause : ms_since(parked_);
   slot_.unpark();
   hush(false);
   if (exclusive_) gate_->begin(next);  // nobody waits for its figures

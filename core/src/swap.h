@@ -70,6 +70,7 @@ class Swap {
   Result<void> phase(const char* name, Milliseconds limit, const std::function<Result<void>()>& body);
   Result<void> row(Generation& generation, std::vector<ControlStep> steps);
   void hush(bool quiet);
+  void wait_for_a_quiet_moment(Generation& old, Generation& next) const;
   Result<void> record();
   Result<void> until_work(Generation& old, Generation& next);
   Result<void> exclusive_until_warm(Generation& old, Generation& next);
