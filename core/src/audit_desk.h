@@ -1,10 +1,12 @@
 // AuditDesk: the keeper's end of the audit log. The host sends entries and gets their numbers; whatever becomes of the
-// host, lines are whole.
+// host, lines are whole. By the same way come the listening sockets that the keeper shall hold from now on.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "audit_file.h"
 
@@ -14,6 +16,10 @@ namespace flynn::core {
 class AuditDesk {
  public:
   AuditDesk(std::filesystem::path file, std::string node) : file_(std::move(file)), node_(std::move(node)) {}
+
+  using KeepListener = std::function<Result<void>(const std::string& name, UniqueFd socket)>;
+  /// Who takes listening sockets; without it they are closed.
+  void give_listeners_to(KeepListener keep) { keep_ = std::move(keep); }
 
   /// A new socket to a new host; the end for that host. What the old one had sent was written.
   Result<UniqueFd> connect();
@@ -28,12 +34,15 @@ class AuditDesk {
 
  private:
   Result<std::int64_t> append(const json::object& entry);
-  std::string answer(std::string_view request);
+  std::string answer(const Result<json::object>& request);
+  void take(const std::string& name, std::vector<UniqueFd> fds);
 
   std::filesystem::path file_;
   std::string node_;
   std::optional<AuditFile> log_;
   UniqueFd ours_;
+  KeepListener keep_;
+  int told_ = 0;  // of sockets that were not kept, since connect()
 };
 
 }  // namespace flynn::core

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "admin_server.h"
+#include "flynn/sdk/stream.h"
 #include "node.h"
 
 namespace flynn::core {
@@ -120,13 +121,16 @@ int run_host_process(const std::filesystem::path& config_file) {
   auto config = load_node_config(config_file);
   if (!config) return say(config.error(), audit.get());
   const char* inherited = std::getenv(kListenersVariable);
-  auto listeners = inherited != nullptr ? Listeners::inherit(inherited) : Listeners::open(config->listeners);
+  auto listeners =
+      inherited != nullptr ? Listeners::inherit(inherited, config->listeners) : Listeners::open(config->listeners);
   if (!listeners) return say(listeners.error(), audit.get());
   ::unsetenv(kListenersVariable);
   std::error_code ignored;
   std::filesystem::create_directories(config->data_dir, ignored);
   auto log = EventLog::open(config->log_file, config->log_level);
   if (!log) return say(log.error(), audit.get());
+  if (auto keeper = audit ? duplicate(audit.get()) : UniqueFd(); keeper && *keeper)
+    listeners->hand_over_to(std::move(*keeper), **log);
   int code = 0;
   {
     Node node(std::move(*config), std::move(*listeners), **log);

@@ -13,6 +13,10 @@ std::string_view view(flynn_bytes bytes) {
   return bytes.size == 0 ? std::string_view() : std::string_view(bytes.data, bytes.size);
 }
 
+bool may_borrow(const std::vector<std::string>& mine, const std::string& name) {
+  return std::find(mine.begin(), mine.end(), name) != mine.end();
+}
+
 flynn_status refuse(flynn_reply* reply, Code code, std::string_view message) {
   reply->set_error(reply, static_cast<flynn_status>(code), flynn_bytes{message.data(), message.size()},
                    flynn_bytes{nullptr, 0});
@@ -80,7 +84,7 @@ flynn_status Generation::HostTable::listener(const flynn_host* host, flynn_bytes
                                                              ": neither its manifest nor the configuration names it"};
   if (me.revoked_.load(std::memory_order_acquire))
     lent = Error{Code::cancelled, "this plugin is being stopped"};
-  else if (std::find(mine.begin(), mine.end(), wanted) != mine.end())
+  else if (may_borrow(mine, wanted) || may_borrow(mine, me.services_.listeners.permitted_by(wanted)))
     lent = me.services_.listeners.lend(wanted);
   if (lent) {
     *fd = lent->release();

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -36,6 +38,16 @@ int complain(const std::string& words) {
 std::string how_it_ended(int status) {
   if (WIFEXITED(status)) return "exit code " + std::to_string(WEXITSTATUS(status));
   return "signal " + std::to_string(WTERMSIG(status)) + (WCOREDUMP(status) ? " (core dumped)" : "");
+}
+
+// The usual soft limit of 1,024 descriptors is less than a range of ports may need here and in the host, which inherits
+// the limit. Nothing changes for a node without ranges.
+void make_room_for(unsigned long more) {
+  rlimit files{};
+  if (more == 0 || ::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  constexpr rlim_t kForTheRest = 1024;
+  files.rlim_cur = std::max(files.rlim_cur, std::min(files.rlim_max, more + kForTheRest));
+  ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 // Signals come in only while the keeper waits, so that none is lost between a look and the wait.
@@ -70,7 +82,10 @@ class Signals {
 class Keeper {
  public:
   Keeper(std::filesystem::path config_file, Listeners listeners, AuditDesk desk)
-      : config_file_(std::move(config_file)), listeners_(std::move(listeners)), desk_(std::move(desk)) {}
+      : config_file_(std::move(config_file)), listeners_(std::move(listeners)), desk_(std::move(desk)) {
+    desk_.give_listeners_to(
+        [this](const std::string& name, UniqueFd socket) { return listeners_.keep(name, std::move(socket)); });
+  }
   int run();
 
  private:
@@ -90,6 +105,7 @@ class Keeper {
 bool Keeper::start() {
   auto audit = desk_.connect();
   if (!audit) return complain(audit.error().message), false;
+  ::setenv(kListenersVariable, listeners_.environment_text().c_str(), 1);
   ::setenv(kAuditVariable, std::to_string(audit->get()).c_str(), 1);
   const std::string config = config_file_.string();
   const std::vector<const char*> argv{"flynn-host", "host", "--config", config.c_str(), nullptr};
@@ -162,7 +178,7 @@ int run_keeper(const std::filesystem::path& config_file) {
   if (!config) return complain(config.error().message);
   auto listeners = Listeners::open(config->listeners);
   if (!listeners) return complain(listeners.error().message);
-  ::setenv(kListenersVariable, listeners->environment_text().c_str(), 1);
+  make_room_for(listeners->descriptors_wanted());
   AuditDesk desk(audit_file_of(config->data_dir), config->node);
   return Keeper(config_file, std::move(*listeners), std::move(desk)).run();
 }

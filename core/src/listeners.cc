@@ -1,65 +1,52 @@
 #include "listeners.h"
 
 #include <fcntl.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <charconv>
-#include <memory>
 
 #include "flynn/sdk/stream.h"
-#include "port_holder.h"
+#include "listening_socket.h"
 
 namespace flynn::core {
 namespace {
 
-constexpr int kBacklog = 4096;
+int option_of(int socket, int option) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  return ::getsockopt(socket, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
 
-Result<UniqueFd> bind_and_listen(const std::string& name, const std::string& address) {
-  const auto colon = address.rfind(':');
-  std::string host = address.substr(0, colon);
-  const std::string port = address.substr(colon + 1);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
-  addrinfo* found = nullptr;
-  if (const int failure = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found); failure != 0)
-    return Error{Code::invalid_argument,
-                 "listener " + name + ": \"" + address + "\" is no ADDRESS:PORT: " + ::gai_strerror(failure)};
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> info(found, ::freeaddrinfo);
-  UniqueFd fd(::socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (!fd || ::bind(fd.get(), info->ai_addr, info->ai_addrlen) != 0 || ::listen(fd.get(), kBacklog) != 0) {
-    const int why = errno;
-    auto error = errno_error(why, "listener " + name + ": bind " + address);
-    if (why == EADDRINUSE) {
-      const auto holder = port_holder(port);
-      error.message += holder.empty() ? "; another program has the port" : "; the port is held by " + holder;
-      error.message += ": stop it, or give " + name + " another port in [listeners]";
-    }
-    return error;
-  }
-  return fd;
+// -1 when it is no TCP socket.
+int tcp_port_of(int socket) {
+  const int domain = option_of(socket, SO_DOMAIN);
+  if ((domain != AF_INET && domain != AF_INET6) || option_of(socket, SO_TYPE) != SOCK_STREAM) return -1;
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return -1;
+  return ntohs(domain == AF_INET ? reinterpret_cast<const sockaddr_in&>(address).sin_port
+                                 : reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
 }
 
 }  // namespace
 
-Result<Listeners> Listeners::open(const std::map<std::string, std::string>& addresses) {
+Result<Listeners> Listeners::open(const ListenerAddresses& addresses) {
   Listeners made;
+  if (auto read = made.read_ranges(addresses); !read) return read.error();
   for (const auto& [name, address] : addresses) {
-    auto socket = bind_and_listen(name, address);
+    if (made.ranges_->find(name) != nullptr) continue;
+    auto socket = bind_and_listen(name, address, "give " + name + " another port in [listeners]");
     if (!socket) return socket.error();
     made.sockets_.emplace(name, std::move(*socket));
   }
   return made;
 }
 
-Result<Listeners> Listeners::inherit(const std::string& text) {
+Result<Listeners> Listeners::inherit(const std::string& text, const ListenerAddresses& addresses) {
   Listeners made;
+  if (auto read = made.read_ranges(addresses); !read) return read.error();
   for (std::size_t at = 0; at < text.size();) {
     const auto end = std::min(text.find(',', at), text.size());
     const auto equals = text.find('=', at);
@@ -68,18 +55,62 @@ Result<Listeners> Listeners::inherit(const std::string& text) {
         std::from_chars(text.data() + equals + 1, text.data() + end, fd).ec != std::errc{} ||
         ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
       return Error{Code::invalid_argument, std::string(kListenersVariable) + " is broken: " + text};
-    made.sockets_.emplace(text.substr(at, equals - at), UniqueFd(fd));
+    const auto name = text.substr(at, equals - at);
+    if (const auto ranged = parse_ranged_name(name); ranged && !addresses.contains(name))
+      made.ranges_->inherit(*ranged, UniqueFd(fd));
+    else
+      made.sockets_.emplace(name, UniqueFd(fd));
     at = end + 1;
   }
   return made;
 }
 
+Result<void> Listeners::read_ranges(const ListenerAddresses& addresses) {
+  for (const auto& [name, address] : addresses) {
+    if (!PortRange::is_meant_by(address)) continue;
+    auto range = PortRange::parse(address);
+    if (!range) return range.error().context("listener " + name);
+    ranges_->add(name, std::move(*range));
+  }
+  return {};
+}
+
 Result<UniqueFd> Listeners::lend(const std::string& name) const {
-  const auto found = sockets_.find(name);
-  if (found == sockets_.end())
-    return Error{Code::not_found,
-                 "there is no listening socket " + name + ": add it to [listeners] of the configuration"};
-  return duplicate(found->second.get());
+  if (const auto found = sockets_.find(name); found != sockets_.end()) return duplicate(found->second.get());
+  if (const auto* range = ranges_->find(name); range != nullptr)
+    return Error{Code::invalid_argument, name + " is a range of ports, " + range->ports_text() + ": borrow one, as " +
+                                             name + ":" + std::to_string(range->first)};
+  const auto base = permitted_by(name);
+  if (base != name && ranges_->find(base) != nullptr)
+    return ranges_->lend(base, std::string_view(name).substr(base.size() + 1));
+  if (base != name && sockets_.contains(base))
+    return Error{Code::invalid_argument, base + " is one socket and no range of ports: borrow it by that name"};
+  return Error{Code::not_found,
+               "there is no listening socket " + name + ": add it to [listeners] of the configuration"};
+}
+
+std::string Listeners::permitted_by(const std::string& name) const {
+  return sockets_.contains(name) ? name : name.substr(0, name.rfind(':'));
+}
+
+Result<void> Listeners::keep(const std::string& name, UniqueFd socket) {
+  const auto ranged = parse_ranged_name(name);
+  if (!ranged) return Error{Code::invalid_argument, "a listener is handed over by a name that is no NAME:PORT"};
+  const auto doing = "keep the listener " + name;
+  if (sockets_.contains(name)) return Error{Code::already_exists, doing + ": there is one of that name"};
+  if (kept_ >= kRangePortsMax)
+    return Error{Code::resource_exhausted, doing + ": " + std::to_string(kRangePortsMax) + " are kept, that is all"};
+  if (tcp_port_of(socket.get()) != ranged->port)
+    return Error{Code::invalid_argument, doing + ": what came is no TCP socket of that port"};
+  sockets_.emplace(name, std::move(socket));
+  ++kept_;
+  return {};
+}
+
+unsigned long Listeners::descriptors_wanted() const {
+  // Our own, and what the old and the new instance of a swap have, with some to spare.
+  constexpr int kEach = 4;
+  return static_cast<unsigned long>(kEach * ranges_->ports());
 }
 
 std::string Listeners::environment_text() const {

@@ -8,6 +8,7 @@
 
 #include "flynn/sdk/json.h"
 #include "manifest.h"
+#include "port_range.h"
 
 namespace flynn::core {
 namespace {
@@ -149,12 +150,33 @@ Result<void> read_trust(const toml::table* table, NodeConfig& config) {
   return section.finish();
 }
 
+Result<int> judge_range(const NodeConfig& config, const toml::node& node, const std::string& name,
+                        const std::string& address) {
+  auto range = PortRange::parse(address);
+  if (!range) return wrong(config, node, "listeners." + name + " " + range.error().message);
+  if (!is_range_name(name))
+    return wrong(
+        config, node,
+        "listeners.\"" + name + "\": the name of a range has letters, digits, '.', '-' and '_', " + "at most 64");
+  return range->size();
+}
+
 Result<void> read_listeners(const toml::table* table, NodeConfig& config) {
   if (table == nullptr) return {};
+  int ports = 0;
   for (const auto& [key, node] : *table) {
     const auto* text = node.as_string();
     if (text == nullptr || text->get().rfind(':') == std::string::npos) {
-      return wrong(config, node, "listeners." + std::string(key.str()) + " must be \"ADDRESS:PORT\"");
+      return wrong(config, node, "listeners." + std::string(key.str()) + " must be \"ADDRESS:PORT\" or, for a range, \"ADDRESS:FIRST-LAST\"");
+    }
+    if (PortRange::is_meant_by(text->get())) {
+      auto size = judge_range(config, node, std::string(key.str()), text->get());
+      if (!size) return size.error();
+      ports += *size;
+      if (ports > kRangePortsMax)
+        return wrong(config, node,
+                     "the ranges of listeners have " + std::to_string(ports) + " ports and more together, at most " +
+                         std::to_string(kRangePortsMax));
     }
     config.listeners.emplace(key.str(), text->get());
   }

@@ -74,7 +74,7 @@ struct NodeConfig {
   std::string log_level = "info";
   std::filesystem::path log_file;  ///< empty: standard error
   std::filesystem::path admin_socket;
-  std::map<std::string, std::string> listeners;  ///< name -> "address:port"
+  std::map<std::string, std::string> listeners;  ///< name -> "address:port" or "address:first-last"
   std::vector<PluginConfig> plugins;             ///< in the order of the file
   CoreConfig core;
   TrustConfig trust;

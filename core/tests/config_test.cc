@@ -41,6 +41,20 @@ TEST(NodeConfig, NamesTheLineAndKeyOfWhatIsWrong) {
       {"[plugins.a]\n", "plugins.a.path is missing"},
       {"[plugins.\"a/b\"]\npath = \"x\"\n", "a slot is a letter"},
       {"[listeners]\nx = \"80\"\n", "ADDRESS:PORT"},
+      {"[listeners]\nx = \"0.0.0.0:3500-3000\"\n",
+       "line 2: listeners.x \"0.0.0.0:3500-3000\" is no ADDRESS:FIRST-LAST"},
+      {"[listeners]\nx = \"0.0.0.0:3500-3000\"\n", "above the last"},
+      {"[listeners]\nx = \"0.0.0.0:0-80\"\n", "from 1 to 65535"},
+      {"[listeners]\nx = \"0.0.0.0:080-90\"\n", "leading zeros"},
+      {"[listeners]\nx = \"0.0.0.0:3000-\"\n", "from 1 to 65535"},
+      {"[listeners]\nx = \"0.0.0.0:-3000\"\n", "from 1 to 65535"},
+      {"[listeners]\nx = \"0.0.0.0:3000-3001-3002\"\n", "from 1 to 65535"},
+      {"[listeners]\nx = \"0.0.0.0:65000-65536\"\n", "from 1 to 65535"},
+      {"[listeners]\nx = \"0.0.0.0:3000-4024\"\n", "1025 ports, at most 1024"},
+      {"[listeners]\nx = \"localhost:3000-3001\"\n", "must be numeric"},
+      {"[listeners]\nx = \":3000-3001\"\n", "must be numeric"},
+      {"[listeners]\n\"a:b\" = \"0.0.0.0:3000-3001\"\n", "the name of a range"},
+      {"[listeners]\na = \"0.0.0.0:3000-3500\"\nb = \"0.0.0.0:4000-4999\"\n", "at most 1024"},
       {"[node\n", "line 1"},
       {"[log]\nlevel = \"loud\"\n", "log.level"},
       {"[core]\ndrain_ms = -1\n", "core.drain_ms"},
@@ -52,6 +66,14 @@ TEST(NodeConfig, NamesTheLineAndKeyOfWhatIsWrong) {
     const auto config = read(text);
     ASSERT_FALSE(config.ok()) << text;
     EXPECT_NE(config.error().message.find(words), std::string::npos) << config.error().message;
+  }
+}
+
+TEST(NodeConfig, TakesRangesOfPortsUpToTheLimit) {
+  for (const char* address : {"0.0.0.0:3000-3500", "[::]:3000-3000", "127.0.0.1:1-1024", "10.0.0.1:65535-65535"}) {
+    const auto config = read("[listeners]\n\"router.tcp\" = \"" + std::string(address) + "\"\n");
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_EQ(config->listeners.at("router.tcp"), address);
   }
 }
 

@@ -1,19 +1,16 @@
 // The real flynn-host: the keeper restarts its host process, keeps the sockets and the audit log.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include "audit_verify.h"
-#include "flynn/sdk/unique_fd.h"
+#include "port_client.h"
 #include "restart_plan.h"
 #include "running_host.h"
 
@@ -22,18 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
-
-// Connects and reads the greeter's line: its pid; 0 when the connection was cut, -1 when it was refused.
-pid_t greeted_by(int port) {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return -1;
-  std::string words(32, '\0');
-  return ::recv(fd.get(), words.data(), words.size(), 0) > 0 ? std::atoi(words.c_str()) : 0;
-}
 
 TEST(RestartPlan, StartsAgainAtOnceAndBacksOffOnlyFromAHostThatDiesSoon) {
   RestartPlan plan;
@@ -96,6 +81,38 @@ TEST(Keeper, RefusesNoConnectionWhileTheHostIsKilledUnderLoad) {
 
   EXPECT_EQ(refused, 0);
   EXPECT_GT(greeted, 10);
+}
+
+json::object borrow(const RunningHost& host, int port) {
+  return host.ask(
+      "call",
+      {{"interface", "test.borrower/1"}, {"method", "Borrow"}, {"body", {{"name", "range:" + std::to_string(port)}}}});
+}
+
+TEST(Keeper, KeepsTheSocketsThatTheHostOpenedLater) {
+  const RunningHost host({{"cage", "borrower"}});
+  pid_t alive = host.wait_for_host();
+  const auto lent = borrow(host, host.range_port());
+  ASSERT_EQ(greeted_by(host.range_port()), alive) << json::serialize(lent);
+
+  // Twice: what was handed over by one host must reach those that did not open it. And one more port each time.
+  for (const int more : {1, 2}) {
+    // With the keeper held up, no host is there for sure.
+    ::kill(host.keeper(), SIGSTOP);
+    ASSERT_EQ(::kill(alive, SIGKILL), 0);
+    ASSERT_TRUE(RunningHost::wait_until([&] { return host.ask("status").empty(); }));
+    const auto waits = connect_to(host.range_port());
+    EXPECT_TRUE(waits) << "refused while the host is away";
+    ::kill(host.keeper(), SIGCONT);
+    const pid_t next = host.wait_for_host(alive);
+    ASSERT_GT(next, 1);
+    EXPECT_EQ(greeting_on(waits), next) << "served by the next host";
+    EXPECT_EQ(greeted_by(host.range_port() + more - 1), next);
+    (void)borrow(host, host.range_port() + more);
+    EXPECT_EQ(greeted_by(host.range_port() + more), next);
+    alive = next;
+  }
+  EXPECT_EQ(host.keeper_words().find("keep the listener"), std::string::npos) << host.keeper_words();
 }
 
 TEST(Keeper, EndsOrderlyWhenAsked) {

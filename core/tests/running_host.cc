@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "flynn/sdk/stream.h"
+#include "port_client.h"
 #include "zoo_node.h"
 
 namespace flynn::core {
@@ -23,12 +24,14 @@ namespace {
 
 constexpr int kTries = 1000;
 constexpr int kTryEveryMs = 10;
+constexpr int kRangePorts = 3;
 
 }  // namespace
 
 RunningHost::RunningHost(Slots slots, const std::string& more, const std::string& core) {
   std::string pattern = "/tmp/flynn-running.XXXXXX";
   folder_ = ::mkdtemp(pattern.data());
+  range_port_ = free_ports(kRangePorts);
   configure(slots, more, core);
   start();
 }
@@ -41,7 +44,8 @@ RunningHost::~RunningHost() {
 void RunningHost::configure(Slots slots, const std::string& more, const std::string& core) const {
   std::ofstream file(folder_ + "/flynn.toml");
   file << "[node]\ndata_dir = \"" << folder_ << "/data\"\nrun_dir = \"" << folder_ << "/run\"\n[log]\nfile = \""
-       << folder_ << "/log\"\n[listeners]\n\"web\" = \"127.0.0.1:0\"\n"
+       << folder_ << "/log\"\n[listeners]\n\"web\" = \"127.0.0.1:0\"\n\"range\" = \""
+       << loopback_range(range_port_, kRangePorts) << "\"\n"
        << "[core]\nhealth_interval_ms = 200\nretry_min_ms = 50\nstop_ms = 500\ndrain_ms = 200\n"
        << core;
   for (const auto& [slot, animal] : slots)

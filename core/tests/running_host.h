@@ -16,7 +16,7 @@ class RunningHost {
  public:
   using Slots = std::initializer_list<std::pair<const char*, const char*>>;
   /// Slot -> animal of the zoo, more lines of the configuration, and more lines of its [core]. The listener "web" has
-  /// port 0.
+  /// port 0, "range" three free ports from range_port() on.
   explicit RunningHost(Slots slots, const std::string& more = {}, const std::string& core = {});
   ~RunningHost();
   RunningHost(const RunningHost&) = delete;
@@ -48,6 +48,7 @@ class RunningHost {
   /// Until `done` says so; false after 10 s.
   static bool wait_until(const std::function<bool()>& done);
 
+  int range_port() const { return range_port_; }
   pid_t keeper() const { return keeper_; }
   const std::string& folder() const { return folder_; }
   std::string audit_file() const { return folder_ + "/data/core/audit.ndjson"; }
@@ -57,6 +58,7 @@ class RunningHost {
  private:
   std::string text_of(const std::string& file) const;
   std::string folder_;
+  int range_port_ = 0;
   pid_t keeper_ = -1;
 };
 

@@ -114,7 +114,8 @@ struct flynn_host {
   /* One structured line. fields_json is an object or empty. Never put secrets here. */
   void (*log)(const flynn_host*, int32_t level, flynn_bytes event, flynn_bytes fields_json);
   /* A duplicate of the listening socket that the configuration names for this slot. The caller owns *fd.
-   * Never shutdown(2) it: that would reach every duplicate. */
+   * Never shutdown(2) it: that would reach every duplicate. One of a range of ports is called NAME:PORT; it is bound when it is
+   * lent for the first time, and shutdown(SHUT_RD) makes it refuse clients until it is lent again. */
   flynn_status (*listener)(const flynn_host*, flynn_bytes name, int* fd, flynn_error*);
   /* {"slot", "version", "node", "data_dir", "run_dir", "generation"}: data_dir (kept) and run_dir (gone after a reboot)
    * exist, belong to this slot alone, and are the same for every version of it. */

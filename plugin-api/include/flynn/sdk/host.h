@@ -63,7 +63,9 @@ class Host : public Door, public Log {
   Result<Reply> call(std::string_view interface, std::string_view method, const json::object& body, Deadline deadline,
                      const std::vector<int>& fds) override;
   void write(LogLevel level, std::string_view event, const json::object& fields) override;
-  /// A duplicate of the listening socket lent under `name`. Never shutdown(2) it.
+  /// A duplicate of the listening socket lent under `name`. Never shutdown(2) it. Of a range of ports, the name is
+  /// "NAME:PORT": bound when first lent, the same socket ever after; `not_found` outside the range. Such a one may be
+  /// shut down by SHUT_RD: its clients are refused until it is lent again.
   Result<UniqueFd> listener(std::string_view name);
   Result<InstanceInfo> info();
 
