@@ -78,7 +78,8 @@ void ClientConnection::pump_tunnel() {
   if (down == Pumped::kGone || down == Pumped::kTargetGone) return abort();
   // One that has ended its own side, and then breaks off before the other side has ended, is told by no read.
   const bool upstream_gone = upstream_ended_ && !client_ended_ && (upstream.broken || upstream_refuses_);
-  const bool client_gone = client_ended_ && !upstream_ended_ && socket_.broken;
+  // (The far end of a socket pair hangs up when it is closed in order.)
+  const bool client_gone = client_ended_ && !upstream_ended_ && socket_.broken && !secure_;
   if ((upstream_gone && socket_.out.empty()) || client_gone) return abort();
   if (client_ended_ && upstream_ended_ && socket_.out.empty() && upstream.out.empty()) return close_now();
   loop_.wheel.arm(*this, loop_.settings.tunnel_timeout_ms);

@@ -210,9 +210,9 @@ void LoopThread::close_all() {
 // One at a time: what waits further comes with the next round, which costs no call of its own.
 void LoopThread::on_listener(Listener& listener, std::uint32_t events) {
   if (!listener.fd.valid()) return;
-  if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+  if (listener.tcp && (events & (EPOLLHUP | EPOLLERR)) != 0) {
     forget(listener);
-    if (listener.on_lost) listener.on_lost();
+    listener.on_lost();
     return;
   }
   if (loop_.counters.connections.get() >= connections_max_) return pause_accepting();
@@ -221,8 +221,8 @@ void LoopThread::on_listener(Listener& listener, std::uint32_t events) {
   const int fd =
       ::accept4(listener.fd.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
-    // EINVAL: shut down meanwhile, which the next round's event tells.
-    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && errno != EINVAL) pause_accepting();
+    const bool shut = errno == EINVAL && listener.tcp;  // meanwhile, which the next round's event tells
+    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && !shut) pause_accepting();
     return;
   }
   char text[INET6_ADDRSTRLEN];

@@ -41,6 +41,7 @@ void TcpPorts::stop() {
   }
   news_.notify_all();
   worker_.stop();
+  close();  // the loops must not come here any more
 }
 
 void TcpPorts::set_routes(std::vector<TcpRoute> routes) {
