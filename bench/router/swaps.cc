@@ -70,6 +70,7 @@ void print(const load::LoadResult& seen, const Swaps& swaps, int count) {
                     {"requests", std::move(answered)},
                     {"failed", seen.failed},
                     {"websockets_lost", seen.tunnels_lost},
+                    {"tcp_tunnels_lost", seen.tcp_tunnels_lost},
                     {"kept_connections_opened", seen.connections},
                     {"connections_moved", swaps.moved},
                     {"connections_lost", swaps.lost},
@@ -95,11 +96,12 @@ int main(int argc, char** argv) {
   Swaps swaps;
   load::LoadResult seen;
   {
-    load::MixedLoad load(node.port(), load::RouterNode::kHost);
+    load::MixedLoad load(node.port(), load::RouterNode::kHost, {}, node.tcp_port());
     wait_until(Clock::now() + period);  // warm
     for (int i = 0; i < count; ++i) swap_once(node, period, swaps);
     seen = load.stop();
   }
   print(seen, swaps, count);
-  return seen.failed == 0 && seen.tunnels_lost == 0 && swaps.failed == 0 && swaps.lost == 0 ? 0 : 1;
+  return seen.failed == 0 && seen.tunnels_lost + seen.tcp_tunnels_lost == 0 && swaps.failed == 0 && swaps.lost == 0 ? 0
+                                                                                                                    : 1;
 }

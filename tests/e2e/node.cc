@@ -44,7 +44,7 @@ std::string stacks_dir() {
 Node::Node() {
   std::string pattern = "/tmp/flynn-e2e.XXXXXX";
   root_ = ::mkdtemp(pattern.data());
-  ports_ = {free_port(), free_port(), free_port(), free_port(), free_port(), free_port(), free_port()};
+  ports_ = {free_port(), free_port(), free_port(), free_port(), free_port(), free_port(), free_port(), free_port()};
   write_config();
 }
 
@@ -75,7 +75,8 @@ void Node::write_config() const {
        << "\"\n\"builder.ssh\" = \"127.0.0.1:" << ports_.ssh << "\"\n\"controller.api\" = \"127.0.0.1:" << ports_.api
        << "\"\n\"blobstore.http\" = \"127.0.0.1:" << ports_.blob
        << "\"\n\"router.https\" = \"127.0.0.1:" << ports_.https << "\"\n\"builder.http\" = \"127.0.0.1:" << ports_.git
-       << "\"\n\"images.http\" = \"127.0.0.1:" << ports_.images << "\"\n";
+       << "\"\n\"images.http\" = \"127.0.0.1:" << ports_.images << "\"\n\"router.tcp\" = \"127.0.0.1:" << ports_.tcp
+       << "-" << ports_.tcp << "\"\n";
   for (const char* slot : {"store", "discovery", "blobstore", "scheduler", "logs", "host", "controller", "router",
                            "builder", "images", "postgres"})
     toml << "[plugins." << slot << "]\npath = \"" << plugin_path(slot) << "\"\n";

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace flynn::load {
@@ -50,6 +51,14 @@ LoadBackend::~LoadBackend() {
   for (auto& thread : served_) thread.join();
 }
 
+// Under the lock: those in the list have let go of it and only return.
+void LoadBackend::join_ended() {
+  for (auto& thread : served_)
+    if (std::find(ended_.begin(), ended_.end(), thread.get_id()) != ended_.end()) thread.join();
+  std::erase_if(served_, [](const std::thread& thread) { return !thread.joinable(); });
+  ended_.clear();
+}
+
 void LoadBackend::accept_all() {
   while (true) {
     pollfd fds[] = {{listener_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
@@ -60,6 +69,7 @@ void LoadBackend::accept_all() {
     const int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const std::lock_guard lock(mutex_);
+    join_ended();
     open_.push_back(fd.get());
     served_.emplace_back([this, raw = fd.release()] {
       HttpWire wire{UniqueFd(raw)};
@@ -67,6 +77,7 @@ void LoadBackend::accept_all() {
       const std::lock_guard done(mutex_);
       std::erase(open_, raw);
       wire.close();
+      ended_.push_back(std::this_thread::get_id());
     });
   }
 }

@@ -21,7 +21,7 @@ std::string piece(int i);
 std::uint64_t long_body_sum();
 
 /// GET /: "ok". GET /download: the long body, a piece each kPieceMs. POST: the count and checksum of what came.
-/// Upgrade: echoes. A thread a connection, all joined when it goes. Thread: constructed and destroyed by its owner.
+/// Upgrade: echoes. A thread a connection, joined after it has ended. Thread: constructed and destroyed by its owner.
 class LoadBackend {
  public:
   LoadBackend();
@@ -31,11 +31,13 @@ class LoadBackend {
  private:
   void accept_all();
   void serve(HttpWire& wire) const;
+  void join_ended();
   UniqueFd listener_, stop_;
   int port_ = 0;
   std::mutex mutex_;
   std::vector<int> open_;
   std::vector<std::thread> served_;
+  std::vector<std::thread::id> ended_;
   std::thread acceptor_;
 };
 

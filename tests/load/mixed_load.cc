@@ -21,15 +21,16 @@ std::string message(std::uint64_t number) {
 
 }  // namespace
 
-MixedLoad::MixedLoad(int port, std::string host, const Mix& mix)
+MixedLoad::MixedLoad(int port, std::string host, const Mix& mix, int tcp_port)
     : port_(port),
+      tcp_port_(tcp_port),
       host_(std::move(host)),
       mix_(mix),
       ok_sum_(checksum("ok")),
       long_sum_(long_body_sum()),
       upload_sum_(checksum(std::to_string(long_body_sum()))) {
   for (std::size_t kind = 0; kind < kKinds; ++kind)
-    for (int i = 0; i < mix.lanes[kind]; ++i) {
+    for (int i = 0; i < mix.lanes[kind] && port_for(static_cast<Kind>(kind)) != 0; ++i) {
       lanes_.push_back(std::make_unique<Lane>());
       lanes_.back()->kind = static_cast<Kind>(kind);
     }
@@ -73,14 +74,14 @@ std::string MixedLoad::ask(Lane& lane, HttpWire& wire) const {
 }
 
 void MixedLoad::drive(Lane& lane) const {
-  if (lane.kind == kTunnel) return drive_tunnel(lane);
+  if (lane.kind == kTunnel || lane.kind == kTcpTunnel) return drive_tunnel(lane);
   auto& result = lane.result;
   HttpWire wire;
   while (!ending_) {
     const auto begin = Clock::now();
     if (!wire.open()) {
-      wire = HttpWire::connect(port_);
-      if (lane.kind != kOneShot) ++result.connections;
+      wire = HttpWire::connect(port_for(lane.kind));
+      if (lane.kind != kOneShot && lane.kind != kTcpShort) ++result.connections;
     }
     const auto wrong = wire.open() ? ask(lane, wire) : "connect: refused";
     const std::chrono::duration<double, std::milli> lasted = Clock::now() - begin;
@@ -92,7 +93,7 @@ void MixedLoad::drive(Lane& lane) const {
       if (result.first_failure.empty()) result.first_failure = std::string(kKindNames[lane.kind]) + ": " + wrong;
       wire.close();
     }
-    if (lane.kind == kOneShot) wire.close();
+    if (lane.kind == kOneShot || lane.kind == kTcpShort) wire.close();
     // A server may close an idle connection; that is no failure, but it is counted by `connections`.
     if (wire.readable_within(mix_.think_ms) && wire.open()) wire.close();
   }
@@ -101,10 +102,11 @@ void MixedLoad::drive(Lane& lane) const {
 void MixedLoad::drive_tunnel(Lane& lane) const {
   auto& result = lane.result;
   const auto fail = [&](std::string what) {
-    ++result.tunnels_lost;
-    result.first_failure = "websocket: " + std::move(what);
+    ++(lane.kind == kTunnel ? result.tunnels_lost : result.tcp_tunnels_lost);
+    result.first_failure = std::string(kKindNames[lane.kind]) + ": " + std::move(what);
   };
-  auto wire = HttpWire::connect(port_);
+  // Over TCP it is the app itself that is asked for a tunnel.
+  auto wire = HttpWire::connect(port_for(lane.kind));
   wire.send(head("GET /socket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n"));
   if (!wire.read_head().starts_with("HTTP/1.1 101")) return fail("not opened");
   for (std::uint64_t number = 0; !ending_; ++number) {
@@ -112,7 +114,7 @@ void MixedLoad::drive_tunnel(Lane& lane) const {
     if (!wire.send(message(number)) || !wire.send(message(~number))) return fail("closed while sending");
     if (wire.read_exactly(kMessageBytes) != message(number) || wire.read_exactly(kMessageBytes) != message(~number))
       return fail("other bytes than were sent after message " + std::to_string(number));
-    ++result.answered[kTunnel];
+    ++result.answered[lane.kind];
     if (wire.readable_within(mix_.think_ms)) return fail("bytes that nobody sent, or the end");
   }
 }
@@ -127,6 +129,7 @@ LoadResult MixedLoad::stop() {
     total.failed += one.failed;
     total.connections += one.connections;
     total.tunnels_lost += one.tunnels_lost;
+    total.tcp_tunnels_lost += one.tcp_tunnels_lost;
     if (total.first_failure.empty()) total.first_failure = one.first_failure;
     total.samples.insert(total.samples.end(), one.samples.begin(), one.samples.end());
   }

@@ -1,4 +1,4 @@
-// Clients of every kind at once: keep-alive, one-shot, slow upload, long download, websocket.
+// Clients of every kind at once: keep-alive, one-shot, slow upload, long download, websocket, and over a TCP route.
 #pragma once
 
 #include <array>
@@ -14,13 +14,14 @@
 
 namespace flynn::load {
 
-enum Kind : std::size_t { kKeepAlive, kOneShot, kUpload, kDownload, kTunnel, kKinds };
-constexpr std::array<const char*, kKinds> kKindNames{"keep-alive", "one-shot", "slow upload", "long download",
-                                                     "websocket message"};
+enum Kind : std::size_t { kKeepAlive, kOneShot, kUpload, kDownload, kTunnel, kTcpTunnel, kTcpShort, kKinds };
+constexpr std::array<const char*, kKinds> kKindNames{"keep-alive",    "one-shot",          "slow upload",
+                                                     "long download", "websocket message", "TCP tunnel message",
+                                                     "TCP connection"};
 
 struct Mix {
-  std::array<int, kKinds> lanes{8, 2, 3, 3, 8};
-  int think_ms = 4;  // of keep-alive, one-shot and websocket lanes, between two requests
+  std::array<int, kKinds> lanes{8, 2, 3, 3, 8, 8, 2};
+  int think_ms = 4;  // of all lanes but uploads and downloads, between two requests
 };
 
 /// How long a short request (keep-alive or one-shot, with its connect) lasted.
@@ -33,7 +34,7 @@ struct LoadResult {
   std::array<std::uint64_t, kKinds> answered{};
   std::uint64_t failed = 0;       // refused, reset, cut short, wrong bytes, another status than 200
   std::uint64_t connections = 0;  // opened by keep-alive lanes: more than lanes if the server closed any
-  std::uint64_t tunnels_lost = 0;
+  std::uint64_t tunnels_lost = 0, tcp_tunnels_lost = 0;
   std::string first_failure;
   std::vector<Sample> samples;
 };
@@ -41,7 +42,8 @@ struct LoadResult {
 /// A thread a lane, each with one request after the other, until stop(). Thread: start and stop by the owner.
 class MixedLoad {
  public:
-  MixedLoad(int port, std::string host, const Mix& mix = {});
+  /// `tcp_port`: of a TCP route to the same app; 0: none, and no such lanes.
+  MixedLoad(int port, std::string host, const Mix& mix = {}, int tcp_port = 0);
   ~MixedLoad() { stop(); }
   LoadResult stop();
 
@@ -59,7 +61,9 @@ class MixedLoad {
   static std::string read(HttpWire& wire, std::uint64_t sum);
   [[nodiscard]] std::string head(const char* first_line, const char* more = "") const;
 
-  int port_;
+  [[nodiscard]] int port_for(Kind kind) const { return kind == kTcpTunnel || kind == kTcpShort ? tcp_port_ : port_; }
+
+  int port_, tcp_port_;
   std::string host_;
   Mix mix_;
   std::uint64_t ok_sum_, long_sum_, upload_sum_;

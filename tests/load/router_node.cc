@@ -23,6 +23,18 @@ core::PluginConfig plugin(const char* slot, const char* path, const char* config
   return plugin;
 }
 
+// Free just now; a range needs numbers.
+int free_port() {
+  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return 0;
+  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  return ntohs(address.sin_port);
+}
+
 }  // namespace
 
 RouterNode::RouterNode(int backend_port) : backend_port_(backend_port) {
@@ -31,7 +43,9 @@ RouterNode::RouterNode(int backend_port) : backend_port_(backend_port) {
   config_.file = folder_ + "/flynn.toml";
   config_.data_dir = folder_ + "/data";
   config_.run_dir = folder_ + "/run";
-  config_.listeners = {{"router.http", "127.0.0.1:0"}};
+  tcp_port_ = free_port();
+  const auto number = std::to_string(tcp_port_);
+  config_.listeners = {{"router.http", "127.0.0.1:0"}, {"router.tcp", "127.0.0.1:" + number + "-" + number}};
   config_.plugins = {plugin("store", STORE_SO), plugin("discovery", DISCOVERY_SO, R"({"dns_address":""})"),
                      plugin("router", ROUTER_SO, R"({"threads":2,"access_log":false})")};
 }
@@ -45,6 +59,12 @@ RouterNode::~RouterNode() {
 
 Result<Reply> RouterNode::call(const char* interface, const char* method, const json::object& body) {
   return node_->door().call_as_operator(interface, method, body, Deadline::after(std::chrono::seconds(10)));
+}
+
+std::string RouterNode::put(const std::string& key, const json::object& value) {
+  const json::object put{{"put", {{"key", key}, {"value", value}}}};
+  auto done = call("flynn.store/1", "Txn", {{"compare", json::array{}}, {"then", json::array{put}}});
+  return done ? "" : "store " + key + ": " + done.error().message;
 }
 
 std::string RouterNode::start() {
@@ -66,9 +86,10 @@ std::string RouterNode::start() {
                            {"service", "load-web"},
                            {"sticky", false},
                            {"parent_ref", "controller/apps/load"}};
-  const json::object put{{"put", {{"key", "routes/http/r1"}, {"value", route}}}};
-  if (auto done = call("flynn.store/1", "Txn", {{"compare", json::array{}}, {"then", json::array{put}}}); !done)
-    return "store the route: " + done.error().message;
+  const json::object tcp_route{
+      {"v", 1}, {"type", "tcp"}, {"id", "t1"}, {"port", tcp_port_}, {"service", "load-web"}, {"leader", false}};
+  for (const auto& failure : {put("routes/http/r1", route), put("routes/tcp/t1", tcp_route)})
+    if (!failure.empty()) return failure;
   auto lease = call("flynn.discovery/1", "Register",
                     {{"service", "load-web"},
                      {"id", "i1"},
@@ -82,6 +103,7 @@ std::string RouterNode::start() {
   const auto deadline = Deadline::after(std::chrono::seconds(10));
   Answer answer;
   while (!deadline.passed() && answer.status != 200) {
+    if (!HttpWire::connect(tcp_port_).open()) continue;
     auto wire = HttpWire::connect(port_);
     wire.send(std::string("GET / HTTP/1.1\r\nHost: ") + kHost + "\r\nConnection: close\r\n\r\n");
     answer = wire.read_answer();

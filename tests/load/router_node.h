@@ -9,7 +9,8 @@
 
 namespace flynn::load {
 
-/// Host "load.test" is routed to 127.0.0.1:`backend_port`. Everything lies in a temporary folder. Thread: its owner's.
+/// Host "load.test" is routed to 127.0.0.1:`backend_port`, and so is tcp_port() by a TCP route. Everything lies in a
+/// temporary folder. Thread: its owner's.
 class RouterNode {
  public:
   static constexpr const char* kHost = "load.test";
@@ -33,12 +34,15 @@ class RouterNode {
   /// What the node tells of a slot: `process`, `state`, `generation`, …
   json::object describe(const std::string& slot);
   [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] int tcp_port() const { return tcp_port_; }
   json::object router_figures();
 
  private:
   Result<Reply> call(const char* interface, const char* method, const json::object& body);
 
-  int backend_port_, port_ = 0;
+  std::string put(const std::string& key, const json::object& value);
+
+  int backend_port_, port_ = 0, tcp_port_ = 0;
   std::string folder_;
   core::NodeConfig config_;
   std::unique_ptr<core::EventLog> log_;

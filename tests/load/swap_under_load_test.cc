@@ -24,7 +24,7 @@ TEST(SwapUnderLoad, NoClientOfAnyKindNotices) {
   RouterNode node(backend.port());
   ASSERT_EQ(node.start(), "");
   const Mix mix;
-  MixedLoad load(node.port(), RouterNode::kHost, mix);
+  MixedLoad load(node.port(), RouterNode::kHost, mix, node.tcp_port());
 
   std::uint64_t moved = 0;
   for (int i = 0; i < kSwaps; ++i) {
@@ -38,9 +38,10 @@ TEST(SwapUnderLoad, NoClientOfAnyKindNotices) {
 
   EXPECT_EQ(result.failed, 0u) << result.first_failure;
   EXPECT_EQ(result.tunnels_lost, 0u) << result.first_failure;
+  EXPECT_EQ(result.tcp_tunnels_lost, 0u) << result.first_failure;
   const auto kept = mix.lanes[kKeepAlive] + mix.lanes[kUpload] + mix.lanes[kDownload];
   EXPECT_EQ(result.connections, static_cast<std::uint64_t>(kept)) << "connections are kept over all swaps";
-  EXPECT_GE(moved, static_cast<std::uint64_t>(kSwaps * (kept + mix.lanes[kTunnel])));
+  EXPECT_GE(moved, static_cast<std::uint64_t>(kSwaps * (kept + mix.lanes[kTunnel] + mix.lanes[kTcpTunnel])));
   for (std::size_t kind = 0; kind < kKinds; ++kind) EXPECT_GT(result.answered[kind], 0u) << kKindNames[kind];
 }
 
@@ -48,7 +49,7 @@ TEST(SwapUnderLoad, ACanaryIsNotNoticedEither) {
   LoadBackend backend;
   RouterNode node(backend.port());
   ASSERT_EQ(node.start(), "");
-  MixedLoad load(node.port(), RouterNode::kHost);
+  MixedLoad load(node.port(), RouterNode::kHost, {}, node.tcp_port());
 
   auto options = without_probation();
   options.canary_permille = 200;
@@ -60,6 +61,7 @@ TEST(SwapUnderLoad, ACanaryIsNotNoticedEither) {
   ASSERT_TRUE(swapped.ok()) << swapped.error().message;
   EXPECT_EQ(result.failed, 0u) << result.first_failure;
   EXPECT_EQ(result.tunnels_lost, 0u) << result.first_failure;
+  EXPECT_EQ(result.tcp_tunnels_lost, 0u) << result.first_failure;
 }
 
 TEST(SwapUnderLoad, NorIsAVersionThatFailsItsProbation) {
@@ -68,7 +70,7 @@ TEST(SwapUnderLoad, NorIsAVersionThatFailsItsProbation) {
   node.core().gate.descriptors_max = -100'000;  // whatever the new one has is too much
   ASSERT_EQ(node.start(), "");
   const Mix mix;
-  MixedLoad load(node.port(), RouterNode::kHost, mix);
+  MixedLoad load(node.port(), RouterNode::kHost, mix, node.tcp_port());
 
   for (int i = 0; i < 3; ++i) {
     auto options = without_probation();
@@ -81,6 +83,7 @@ TEST(SwapUnderLoad, NorIsAVersionThatFailsItsProbation) {
 
   EXPECT_EQ(result.failed, 0u) << result.first_failure;
   EXPECT_EQ(result.tunnels_lost, 0u) << result.first_failure;
+  EXPECT_EQ(result.tcp_tunnels_lost, 0u) << result.first_failure;
   EXPECT_EQ(result.connections,
             static_cast<std::uint64_t>(mix.lanes[kKeepAlive] + mix.lanes[kUpload] + mix.lanes[kDownload]));
 }

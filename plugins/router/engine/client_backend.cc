@@ -16,7 +16,8 @@ bool idempotent(Method method) {
 }  // namespace
 
 // Power of two choices: of two random backends the one with fewer requests in flight. One that refused a connection is
-// left out for a second, unless there is no other; one that this request has tried is left out for good.
+// left out for a second, unless there is no other; one that this request has tried is left out for good. A route to the
+// leader has no choice.
 const std::shared_ptr<Backend>* ClientConnection::choose(const Service& service) {
   auto& exchange = *exchange_;
   const auto& all = service.backends;
@@ -27,6 +28,11 @@ const std::shared_ptr<Backend>* ClientConnection::choose(const Service& service)
   const auto usable = [&](const Backend& backend) {
     return backend.avoided_until_ms.load(std::memory_order_relaxed) <= loop_.monotonic_ms && !tried(&backend);
   };
+  if (exchange.leader) {
+    const auto leads = [&](const auto& backend) { return backend->id == service.leader && !tried(backend.get()); };
+    const auto found = std::find_if(all.begin(), all.end(), leads);
+    return found == all.end() ? nullptr : &*found;
+  }
   if (exchange.sticky) {
     exchange.set_cookie = true;
     for (const auto& backend : all) {

@@ -19,7 +19,7 @@ void ClientConnection::begin(int fd, std::string_view ip) {
   socket_.fd = fd;
   ip_.set(ip);
   scanner_.reset();
-  client_ended_ = upstream_ended_ = adopted_ = false;
+  client_ended_ = upstream_ended_ = upstream_refuses_ = adopted_ = false;
   secure_.reset();
   next_ = loop_.clients;
   previous_ = nullptr;
@@ -43,7 +43,8 @@ void ClientConnection::on_events(std::uint32_t events) {
   socket_.note(events);
   if (state_ == State::kAdopted) return;
   // In a tunnel what came before a hang-up is still to be passed on.
-  if (socket_.broken && (state_ == State::kServing || state_ == State::kFlushing)) return abort();
+  if (socket_.broken && (state_ == State::kServing || state_ == State::kDialing || state_ == State::kFlushing))
+    return abort();
   if (!socket_.out.empty() && socket_.writable && !socket_.flush(loop_.blocks)) return abort();
   resume();
 }
@@ -57,6 +58,7 @@ void ClientConnection::go_on() {
   switch (state_) {
     case State::kClosed:
     case State::kAdopted:
+    case State::kDialing:
       return;
     case State::kHead:
       return read_head();
@@ -87,6 +89,10 @@ void ClientConnection::on_timer() {
     case State::kServing:
       if (exchange_->upstream == nullptr) return fail(503, "No process of the app is up");
       return fail(504, "The app's process did not answer in time");
+    case State::kDialing:
+      // A connection on its way has a time-out of its own.
+      if (exchange_->upstream == nullptr) fail(503, "No process of the app is up");
+      return;
     default:
       return abort();
   }
@@ -147,9 +153,11 @@ void ClientConnection::abort() {
   } else if (half_sent) {
     write_log();
   }
-  if (half_sent) socket_.reset(loop_.blocks);
+  const bool tunnel = state_ == State::kTunnel;
+  if (half_sent || tunnel) socket_.reset_on_close();
+  if (tunnel) exchange_->upstream->socket.reset_on_close();
   // A socket pair knows no reset.
-  if (half_sent && secure_) secure_->broken_off = true;
+  if ((half_sent || tunnel) && secure_) secure_->broken_off = true;
   close_now();
 }
 

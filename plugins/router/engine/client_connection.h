@@ -11,6 +11,7 @@
 #include "engine/moving_connection.h"
 #include "engine/secure_end.h"
 #include "engine/socket.h"
+#include "engine/tcp_target.h"
 #include "http/body_reader.h"
 #include "http/head.h"
 #include "http/head_writer.h"
@@ -49,6 +50,7 @@ struct Exchange {
   Upstream* upstream = nullptr;
   bool head_sent = false;
   bool sticky = false, set_cookie = false, maintenance = false;
+  bool leader = false;  // only to the instance that leads
   std::uint64_t sticky_hash = 0;
   bool fresh_only = false;  // an idle connection was dead: its siblings probably are
   int tries = 0;
@@ -76,7 +78,7 @@ struct Exchange {
 /// An explicit state machine; every function leaves it consistent for the next event, and none blocks.
 ///
 ///   kHead -> (kServing | kTunnel after 101) -> kHead …          kFlushing -> kLingering -> closed
-///   kAdopted -> (kHead | kTunnel)
+///   kDialing (TCP routes) -> kTunnel                            kAdopted -> (kHead | kDialing | kTunnel)
 ///
 /// Backpressure: nothing is read from one side while the other has bytes waiting. Thread: [loop].
 class ClientConnection final : public EventTarget, public TimerNode {
@@ -87,13 +89,15 @@ class ClientConnection final : public EventTarget, public TimerNode {
   /// `secure`: the client speaks TLS with somebody of this process, who gives its bytes to this socket in the clear and
   /// asks it how the connection ended.
   bool open(int fd, std::string_view ip, std::shared_ptr<SecureEnd> secure = nullptr);
+  /// The same for a connection to the port of a TCP route: nothing is read before an instance is reached.
+  bool open_tcp(int fd, std::string_view ip, const TcpTarget& target);
   void on_events(std::uint32_t events) override;
   void on_timer() override;
   /// Goes on without an event: pipelined bytes, or a turn given to others.
   void resume();
   /// The drain has begun: idle connections get their last time-out.
   void on_drain();
-  /// Ends at once. With an answer half sent: by a reset.
+  /// Ends at once. With an answer half sent, or a tunnel: by a reset, to both sides.
   void abort();
 
   // client_move.cc: from one router to another
@@ -120,8 +124,8 @@ class ClientConnection final : public EventTarget, public TimerNode {
 
  private:
   friend class LoopContext;
-  enum class State : std::uint8_t { kClosed, kAdopted, kHead, kServing, kTunnel, kFlushing, kLingering };
-  enum class Pumped : std::uint8_t { kYes, kNo, kGone };
+  enum class State : std::uint8_t { kClosed, kAdopted, kHead, kServing, kDialing, kTunnel, kFlushing, kLingering };
+  enum class Pumped : std::uint8_t { kYes, kNo, kGone, kTargetGone };
 
   // client_request.cc: from the first byte to the backend
   void read_head();
@@ -158,8 +162,15 @@ class ClientConnection final : public EventTarget, public TimerNode {
 
   // client_tunnel.cc
   void begin_tunnel(std::string_view head, std::string_view early);
+  void enter_tunnel();
   void pump_tunnel();
-  Pumped pump_tunnel_side(Socket& from, Socket& to, Spill* first, bool& ended, Counter& counter);
+  struct TunnelSide;
+  Pumped pump_tunnel_side(const TunnelSide& side);
+
+  // client_tcp.cc: before it is a tunnel
+  void begin_dialing(const TcpTarget& target);
+  void prepare_dialing(const TcpTarget& target);
+  void begin_tcp_tunnel();
 
   std::shared_ptr<Backend> find_instance(const MovingConnection& moving) const;
 
@@ -177,6 +188,7 @@ class ClientConnection final : public EventTarget, public TimerNode {
   bool waiting_ = false;                                // is in the list of those who wait for a backend
   bool adopted_ = false;                                // who gave it may still hold a duplicate of its socket
   bool client_ended_ = false, upstream_ended_ = false;  // tunnel: which directions are finished
+  bool upstream_refuses_ = false;                       // tunnel: it takes no more; what it had sent is passed on
   Socket socket_;
   Spill pending_;  // received and not understood yet: part of a head, early body, the next request
   HeadScanner scanner_;

@@ -11,12 +11,12 @@ bool ClientConnection::can_move() const {
   if (socket_.broken || secure_) return false;
   // What is left of an answer goes out where it was made.
   if (state_ == State::kHead) return socket_.out.empty();
-  return state_ == State::kTunnel && !exchange_->upstream->socket.broken;
+  return state_ == State::kTunnel && !upstream_refuses_ && !exchange_->upstream->socket.broken;
 }
 
 bool ClientConnection::may_move_later() const {
-  return !secure_ && (state_ == State::kHead || state_ == State::kTunnel || state_ == State::kAdopted ||
-                      (state_ == State::kServing && exchange_->client_keep_alive));
+  return !secure_ && (state_ == State::kHead || state_ == State::kDialing || state_ == State::kTunnel ||
+                      state_ == State::kAdopted || (state_ == State::kServing && exchange_->client_keep_alive));
 }
 
 MovingConnection ClientConnection::let_go() {
@@ -58,6 +58,7 @@ bool ClientConnection::adopt(MovingConnection& moving) {
     fits = fits && exchange_->upstream != nullptr &&
            exchange_->upstream->socket.out.append(loop_.blocks, moving.to_upstream);
   }
+  if (moving.tcp) prepare_dialing(*moving.tcp);
   fits = fits && loop_.reactor.add(socket_.fd, *this);
   if (!fits) close_now();
   return fits;
@@ -83,6 +84,11 @@ void ClientConnection::start_adopted(std::uint32_t timeout_ms) {
   socket_.readable = socket_.writable = true;
   state_ = State::kHead;
   bool sent = socket_.flush(loop_.blocks);
+  if (exchange_ != nullptr && exchange_->upstream == nullptr) {
+    loop_.wheel.disarm(*this);
+    state_ = State::kDialing;
+    return find_backend();
+  }
   if (exchange_ != nullptr) {
     state_ = State::kTunnel;
     loop_.counters.tunnels.add();

@@ -97,7 +97,7 @@ void ClientConnection::begin_exchange(const RequestHead& head) {
   exchange.status = 0;
   exchange.bytes = 0;
   exchange.started_ms = loop_.monotonic_ms;
-  exchange.sticky = exchange.set_cookie = exchange.wants_json = exchange.maintenance = false;
+  exchange.sticky = exchange.set_cookie = exchange.wants_json = exchange.maintenance = exchange.leader = false;
   exchange.sticky_hash = 0;
   exchange.service.set({});
   exchange.app_id.set({});
@@ -126,6 +126,7 @@ void ClientConnection::begin_exchange(const RequestHead& head) {
   exchange.app_id.set(route->app_id);
   exchange.sticky = route->sticky;
   exchange.maintenance = route->maintenance;
+  exchange.leader = route->leader;
 }
 
 // The head, and with it what has come of the body.

@@ -16,10 +16,12 @@ constexpr int kTurnsMax = 4;
 void ClientConnection::on_upstream_ready() {
   if (state_ == State::kAdopted) return;
   auto& socket = exchange_->upstream->socket;
+  if (state_ == State::kDialing) return begin_tcp_tunnel();
   // When the backend does not take more it may still have answered: reading finds out.
   if (!socket.out.empty() && socket.writable && !socket.flush(loop_.blocks)) {
     socket.out.clear(loop_.blocks);
     socket.readable = true;
+    upstream_refuses_ = state_ == State::kTunnel;
   }
   if (state_ == State::kTunnel) return pump_tunnel();
   if (!exchange_->head_sent)
@@ -185,6 +187,10 @@ void ClientConnection::fail(int status, const char* reason) {
   if (exchange_ != nullptr && exchange_->head_done) return abort();
   stop_waiting();
   drop_upstream();
+  if (state_ == State::kDialing) {
+    loop_.counters.made_errors.add();
+    return close_now();
+  }
   ErrorPage page;
   page.status = status;
   page.reason = reason;

@@ -25,6 +25,15 @@ std::chrono::steady_clock::time_point time_point(std::uint64_t ns) {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(ns));
 }
 
+// Both are properties of the shared socket: connections inherit the one, and a thread that loses the race for a
+// connection needs the other.
+bool prepare(int listen_fd) {
+  const int on = 1;
+  ::setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const int flags = ::fcntl(listen_fd, F_GETFL);
+  return flags >= 0 && ::fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) >= 0;
+}
+
 }  // namespace
 
 std::string port_of(int fd) {
@@ -56,12 +65,7 @@ std::string DataPlane::start(const Settings& settings) {
 }
 
 std::string DataPlane::accept(int listen_fd) {
-  // Both are properties of the shared socket: connections inherit the one, and a thread that loses the race for a
-  // connection needs the other.
-  const int on = 1;
-  ::setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const int flags = ::fcntl(listen_fd, F_GETFL);
-  if (flags < 0 || ::fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0) return failure("prepare the listening socket");
+  if (!prepare(listen_fd)) return failure("prepare the listening socket");
   port_ = port_of(listen_fd);
   for (auto& thread : threads_) {
     UniqueFd duplicate(::fcntl(listen_fd, F_DUPFD_CLOEXEC, 0));
@@ -80,16 +84,36 @@ void DataPlane::set_secure_port(const std::string& port) {
   for (auto& thread : threads_) thread->set_secure_port(port);
 }
 
-void DataPlane::stop_accepting() {
+void DataPlane::for_each_loop(const std::function<void(LoopThread&, std::function<void()>)>& ask) {
   std::size_t left = threads_.size();
   for (auto& thread : threads_)
-    thread->stop_accepting([this, &left] {
+    ask(*thread, [this, &left] {
       const std::lock_guard lock(mutex_);
       --left;
       changed_.notify_all();
     });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return left == 0; });
+}
+
+void DataPlane::stop_accepting() {
+  for_each_loop([](LoopThread& thread, std::function<void()> done) { thread.stop_accepting(std::move(done)); });
+}
+
+std::string DataPlane::accept_tcp(int port, int listen_fd, const TcpTarget& target, std::function<void()> on_lost) {
+  if (!prepare(listen_fd)) return failure("prepare the listening socket");
+  const auto shared = std::make_shared<const TcpTarget>(target);
+  for (auto& thread : threads_) {
+    UniqueFd duplicate(::fcntl(listen_fd, F_DUPFD_CLOEXEC, 0));
+    if (!duplicate.valid()) return failure("duplicate the listening socket");
+    thread->accept_tcp(port, std::move(duplicate), shared, on_lost);
+  }
+  return {};
+}
+
+void DataPlane::stop_accepting_tcp(int port) {
+  for_each_loop(
+      [port](LoopThread& thread, std::function<void()> done) { thread.stop_accepting_tcp(port, std::move(done)); });
 }
 
 bool DataPlane::wait_until_empty(std::uint64_t deadline_ns) {
@@ -129,6 +153,7 @@ Totals DataPlane::totals() const {
     sum.upstream_errors += counters.upstream_errors.get();
     sum.upstream_connects += counters.upstream_connects.get();
     sum.tunnels += counters.tunnels.get();
+    sum.tcp_served += counters.tcp_served.get();
     sum.bytes_in += counters.bytes_in.get();
     sum.bytes_out += counters.bytes_out.get();
     sum.log_lines_dropped += counters.log_lines_dropped.get();

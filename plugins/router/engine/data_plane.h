@@ -15,6 +15,7 @@
 #include "engine/route_table.h"
 #include "engine/secure_end.h"
 #include "engine/settings.h"
+#include "engine/tcp_target.h"
 
 namespace flynn::router {
 
@@ -40,8 +41,15 @@ class DataPlane {
   /// handed over. Thread: [any].
   void admit(UniqueFd socket, const std::string& ip, std::shared_ptr<SecureEnd> end);
   void set_secure_port(const std::string& port);
-  /// Returns when no thread accepts any more.
+  /// Returns when no thread accepts any more, on TCP ports neither.
   void stop_accepting();
+  /// Every connection to `listen_fd` (borrowed, duplicated) is passed on to an instance of the target's service, from
+  /// now on and instead of what was said of this port before. `on_lost` is called [loop], maybe more than once, when
+  /// somebody has shut the shared socket down: nothing is accepted until this is called again. Empty on success.
+  /// Thread: one at a time, not beside stop_accepting.
+  std::string accept_tcp(int port, int listen_fd, const TcpTarget& target, std::function<void()> on_lost);
+  /// Returns when no thread accepts on this port any more; what it has accepted lives on.
+  void stop_accepting_tcp(int port);
   /// Answers carry "Connection: close" and idle connections end; true when none was left before the deadline
   /// (CLOCK_MONOTONIC, ns), otherwise what is left has been cut off.
   bool drain(std::uint64_t deadline_ns);
@@ -64,6 +72,7 @@ class DataPlane {
 
  private:
   bool wait_until_empty(std::uint64_t deadline_ns);
+  void for_each_loop(const std::function<void(LoopThread&, std::function<void()>)>& ask);
 
   [[nodiscard]] std::vector<std::vector<MovingConnection>> spread(std::vector<MovingConnection> moving) const;
 

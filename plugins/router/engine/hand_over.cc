@@ -38,8 +38,8 @@ bool HandOver::wants_next() {
   return (phase_ >> 32) * kAll >> 32 < share_permille_;
 }
 
-void HandOver::hold(UniqueFd fd, std::string_view ip) {
-  held_.push_back({std::move(fd), std::string(ip), loop_.monotonic_ms});
+void HandOver::hold(UniqueFd fd, std::string_view ip, std::shared_ptr<const TcpTarget> tcp) {
+  held_.push_back({std::move(fd), std::string(ip), std::move(tcp), loop_.monotonic_ms});
   watch_held();
 }
 
@@ -57,6 +57,7 @@ bool HandOver::give_held() {
       moving.client = std::move(held_.back().fd);
       moving.ip = std::move(held_.back().ip);
       moving.timeout_ms = loop_.settings.head_timeout_ms;
+      if (held_.back().tcp) moving.tcp = *held_.back().tcp;
       return moving;
     };
     if (!outbox_->put(1, let_go)) return outbox_ = nullptr, false;
@@ -106,7 +107,11 @@ void HandOver::serve_held(std::int64_t since_ms_max) {
       std::partition(held_.begin(), held_.end(), [&](const Held& held) { return held.since_ms > since_ms_max; });
   std::vector<Held> ours(std::make_move_iterator(late), std::make_move_iterator(held_.end()));
   held_.erase(late, held_.end());
-  for (auto& held : ours) loop_.new_client()->open(held.fd.release(), held.ip);
+  for (auto& held : ours)
+    if (held.tcp)
+      loop_.new_client()->open_tcp(held.fd.release(), held.ip, *held.tcp);
+    else
+      loop_.new_client()->open(held.fd.release(), held.ip);
 }
 
 void HandOver::watch_held() {

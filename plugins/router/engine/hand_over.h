@@ -3,11 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/outbox.h"
+#include "engine/tcp_target.h"
 #include "flynn/sdk/unique_fd.h"
 
 namespace flynn::router {
@@ -35,7 +37,8 @@ class HandOver {
   [[nodiscard]] bool is_open() const { return outbox_ != nullptr; }
   /// True if this accepted connection is one of the share; it must be held then.
   bool wants_next();
-  void hold(UniqueFd fd, std::string_view ip);
+  /// `tcp`: where it goes if it came to the port of a TCP route.
+  void hold(UniqueFd fd, std::string_view ip, std::shared_ptr<const TcpTarget> tcp);
   /// `connection` may have become able to move. Only while open.
   void note(ClientConnection& connection) { noted_.push_back(&connection); }
   /// A connection has ended: what is left must be counted again.
@@ -46,6 +49,7 @@ class HandOver {
   struct Held {
     UniqueFd fd;
     std::string ip;
+    std::shared_ptr<const TcpTarget> tcp;
     std::int64_t since_ms;
   };
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -47,7 +48,7 @@ std::string_view write_ip(const sockaddr_storage& address, char (&text)[INET6_AD
 LoopThread::LoopThread(const Settings& settings, std::function<void()> on_idle)
     : loop_(settings, *this),
       on_idle_(std::move(on_idle)),
-      listener_(*this),
+      http_(*this),
       connections_max_(connections_allowed(settings)) {}
 
 LoopThread::~LoopThread() { stop(); }
@@ -58,7 +59,7 @@ bool LoopThread::start(const std::string& name) {
     ::pthread_setname_np(::pthread_self(), name.c_str());
     loop_.reactor.run();
     // Everything is closed by the thread that used it.
-    forget_listener();
+    forget_all();
     loop_.close_all();
   });
   return true;
@@ -87,24 +88,61 @@ void LoopThread::retry_waiting() {
 
 void LoopThread::accept_from(UniqueFd listener, std::string port) {
   loop_.reactor.post([this, fd = std::make_shared<UniqueFd>(std::move(listener)), port = std::move(port)] {
-    forget_listener();
+    forget(http_);
     loop_.hand_over.end();
-    listen_fd_ = std::move(*fd);
+    http_.fd = std::move(*fd);
     loop_.port = port;
-    loop_.reactor.add_listener(listen_fd_.get(), listener_);
+    watch(http_);
   });
 }
 
 // Other duplicates of the socket live on, so closing ours would not take it out of the epoll set.
-void LoopThread::forget_listener() {
-  if (!listen_fd_.valid()) return;
-  loop_.reactor.remove(listen_fd_.get());
-  listen_fd_.reset();
+void LoopThread::forget(Listener& listener) {
+  if (!listener.fd.valid()) return;
+  loop_.reactor.remove(listener.fd.get());
+  listener.fd.reset();
+}
+
+void LoopThread::forget_tcp(int port) {
+  const auto found = tcp_.find(port);
+  if (found == tcp_.end()) return;
+  forget(*found->second);
+  tcp_.erase(found);
+}
+
+void LoopThread::forget_all() {
+  forget(http_);
+  while (!tcp_.empty()) forget_tcp(tcp_.begin()->first);
+}
+
+// While accepting pauses the next tick does it.
+void LoopThread::watch(Listener& listener) {
+  if (!paused_) loop_.reactor.add_listener(listener.fd.get(), listener);
+}
+
+void LoopThread::accept_tcp(int port, UniqueFd listener, std::shared_ptr<const TcpTarget> target,
+                            std::function<void()> on_lost) {
+  loop_.reactor.post([this, port, fd = std::make_shared<UniqueFd>(std::move(listener)), target = std::move(target),
+                      on_lost = std::move(on_lost)] {
+    forget_tcp(port);
+    auto& made = *(tcp_[port] = std::make_unique<Listener>(*this));
+    made.fd = std::move(*fd);
+    made.tcp = target;
+    made.on_lost = on_lost;
+    watch(made);
+  });
+}
+
+void LoopThread::stop_accepting_tcp(int port, std::function<void()> done) {
+  loop_.reactor.post([this, port, done = std::move(done)] {
+    forget_tcp(port);
+    done();
+  });
 }
 
 void LoopThread::stop_accepting(std::function<void()> done) {
   loop_.reactor.post([this, done = std::move(done)] {
-    forget_listener();
+    forget_all();
     loop_.hand_over.end();
     done();
   });
@@ -153,7 +191,7 @@ void LoopThread::adopt(std::shared_ptr<std::vector<MovingConnection>> moving, st
                        std::function<void(bool)> done) {
   loop_.reactor.post([this, moving = std::move(moving), port = std::move(port), done = std::move(done)] {
     // A canary has no listener of its own yet.
-    if (!listen_fd_.valid()) loop_.port = port;
+    if (!http_.fd.valid()) loop_.port = port;
     done(adopt_all(*moving));
   });
 }
@@ -170,27 +208,45 @@ void LoopThread::close_all() {
 }
 
 // One at a time: what waits further comes with the next round, which costs no call of its own.
-void LoopThread::accept_one() {
-  if (!listen_fd_.valid()) return;
+void LoopThread::on_listener(Listener& listener, std::uint32_t events) {
+  if (!listener.fd.valid()) return;
+  if (listener.tcp && (events & (EPOLLHUP | EPOLLERR)) != 0) {
+    forget(listener);
+    listener.on_lost();
+    return;
+  }
   if (loop_.counters.connections.get() >= connections_max_) return pause_accepting();
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   const int fd =
-      ::accept4(listen_fd_.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      ::accept4(listener.fd.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
-    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) pause_accepting();
+    const bool shut = errno == EINVAL && listener.tcp;  // meanwhile, which the next round's event tells
+    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && !shut) pause_accepting();
     return;
   }
   char text[INET6_ADDRSTRLEN];
   const auto ip = write_ip(address, text);
-  if (loop_.hand_over.wants_next()) return loop_.hand_over.hold(UniqueFd(fd), ip);
-  loop_.new_client()->open(fd, ip);
+  if (loop_.hand_over.wants_next()) return loop_.hand_over.hold(UniqueFd(fd), ip, listener.tcp);
+  if (listener.tcp)
+    loop_.new_client()->open_tcp(fd, ip, *listener.tcp);
+  else
+    loop_.new_client()->open(fd, ip);
 }
 
 // Out of room or of descriptors: connections wait in the kernel's queue, and we don't spin on it meanwhile.
 void LoopThread::pause_accepting() {
-  loop_.reactor.remove(listen_fd_.get());
-  paused_ = true;
+  if (std::exchange(paused_, true)) return;
+  if (http_.fd.valid()) loop_.reactor.remove(http_.fd.get());
+  for (const auto& [port, listener] : tcp_)
+    if (listener->fd.valid()) loop_.reactor.remove(listener->fd.get());
+}
+
+void LoopThread::go_on_accepting() {
+  if (!std::exchange(paused_, false)) return;
+  if (http_.fd.valid()) watch(http_);
+  for (const auto& [port, listener] : tcp_)
+    if (listener->fd.valid()) watch(*listener);
 }
 
 bool LoopThread::after_batch() {
@@ -202,7 +258,7 @@ bool LoopThread::after_batch() {
 
 void LoopThread::on_tick() {
   loop_.wheel.tick();
-  if (std::exchange(paused_, false) && listen_fd_.valid()) loop_.reactor.add_listener(listen_fd_.get(), listener_);
+  go_on_accepting();
   if (loop_.waiting != nullptr) retry_waiting();
   if (++ticks_ % kTicksASecond == 0) loop_.log.hand_over();
 }

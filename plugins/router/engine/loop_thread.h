@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -10,6 +11,7 @@
 
 #include "engine/loop_context.h"
 #include "engine/secure_end.h"
+#include "engine/tcp_target.h"
 #include "flynn/sdk/unique_fd.h"
 
 namespace flynn::router {
@@ -32,8 +34,11 @@ class LoopThread final : public LoopOwner {
   void admit(UniqueFd socket, std::string ip, std::shared_ptr<SecureEnd> end);
   /// The port that clients of admit came to.
   void set_secure_port(std::string port);
-  /// `done` is called [loop] when nothing more will be accepted.
+  /// `done` is called [loop] when nothing more will be accepted, on TCP ports neither.
   void stop_accepting(std::function<void()> done);
+  /// See DataPlane::accept_tcp; `listener` is owned from here.
+  void accept_tcp(int port, UniqueFd listener, std::shared_ptr<const TcpTarget> target, std::function<void()> on_lost);
+  void stop_accepting_tcp(int port, std::function<void()> done);
   void set_draining(bool draining);
   /// Opens a window of HandOver for `outbox`, in which this is loop number `index`.
   void give(unsigned share_permille, Outbox& outbox, std::size_t index);
@@ -56,20 +61,27 @@ class LoopThread final : public LoopOwner {
  private:
   struct Listener final : EventTarget {
     explicit Listener(LoopThread& o) : owner(o) {}
-    void on_events(std::uint32_t) override { owner.accept_one(); }
+    void on_events(std::uint32_t events) override { owner.on_listener(*this, events); }
     LoopThread& owner;
+    UniqueFd fd;
+    std::shared_ptr<const TcpTarget> tcp;  // null: HTTP
+    std::function<void()> on_lost;
   };
 
-  void accept_one();
+  void on_listener(Listener& listener, std::uint32_t events);
+  void watch(Listener& listener);
+  void forget(Listener& listener);
+  void forget_tcp(int port);
+  void forget_all();
   bool adopt_all(std::vector<MovingConnection>& moving);
   void pause_accepting();
-  void forget_listener();
+  void go_on_accepting();
   void retry_waiting();
 
   LoopContext loop_;
   std::function<void()> on_idle_;
-  Listener listener_;
-  UniqueFd listen_fd_;
+  Listener http_;
+  std::map<int, std::unique_ptr<Listener>> tcp_;  // by port
   struct Adopted {
     ClientConnection* connection;
     std::uint32_t timeout_ms;

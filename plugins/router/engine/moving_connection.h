@@ -3,13 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "engine/tcp_target.h"
 #include "flynn/sdk/unique_fd.h"
 
 namespace flynn::router {
 
-/// Between two requests, or (with an upstream) an upgraded tunnel. The bytes are those that had been read and not yet
+/// Between two requests; or (with an upstream) a tunnel, upgraded or of a TCP route; or (with `tcp`) accepted from the
+/// port of a TCP route and not connected to an instance yet. The bytes are those that had been read and not yet
 /// been passed on. Nobody reads or writes the sockets while they move, and no epoll set knows them.
 struct MovingConnection {
   UniqueFd client;
@@ -21,6 +24,7 @@ struct MovingConnection {
   std::string to_upstream;
   bool client_ended = false, upstream_ended = false;  // tunnel: these directions are finished and shut down
   std::string service, instance, addr;                // tunnel: whose request in flight it is
+  std::optional<TcpTarget> tcp;
 
   [[nodiscard]] bool is_tunnel() const { return upstream.valid(); }
   [[nodiscard]] std::size_t descriptors() const { return is_tunnel() ? 2 : 1; }

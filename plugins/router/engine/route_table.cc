@@ -172,6 +172,8 @@ bool RouteTableBuilder::put_backend(const std::string& service, const std::strin
   remove_backend(service, id);
   auto& entry = own_services(service)[service];
   entry.name = service;
+  const auto leader = leaders_.find(service);
+  entry.leader = leader == leaders_.end() ? "" : leader->second;
   entry.backends.push_back(std::move(backend));
   return true;
 }
@@ -184,6 +186,21 @@ void RouteTableBuilder::remove_backend(std::string_view service, std::string_vie
     if (backend->id == id) backend->retired.store(true, std::memory_order_relaxed);
   std::erase_if(entry.backends, [&](const auto& backend) { return backend->id == id; });
   if (entry.backends.empty()) services.erase(services.find(service));
+}
+
+void RouteTableBuilder::set_leader(const std::string& service, const std::string& id) {
+  if (id.empty())
+    leaders_.erase(service);
+  else
+    leaders_[service] = id;
+  const Service* current = table_.service(service);
+  if (current != nullptr && current->leader != id) own_services(service)[service].leader = id;
+}
+
+std::vector<std::string> RouteTableBuilder::led_services() const {
+  std::vector<std::string> names;
+  for (const auto& [service, id] : leaders_) names.push_back(service);
+  return names;
 }
 
 std::vector<std::string> RouteTableBuilder::route_ids() const {

@@ -18,6 +18,7 @@ struct Route {
   std::string id, domain, path, service, app_id;
   bool sticky = false;
   bool maintenance = false;  // answered with a page, whatever runs
+  bool leader = false;       // only by the instance that leads the service
 };
 
 /// One instance of a service. Lives as long as a table or a connection knows it; the counters outlive every change of
@@ -34,6 +35,7 @@ struct Backend {
 
 struct Service {
   std::string name;
+  std::string leader;  // its instance's id; empty: nobody
   std::vector<std::shared_ptr<Backend>> backends;
 };
 
@@ -77,9 +79,12 @@ class RouteTableBuilder {
   /// Adds or replaces by service and id. False when `addr` is no "IP:port".
   bool put_backend(const std::string& service, const std::string& id, const std::string& addr);
   void remove_backend(std::string_view service, std::string_view id);
+  /// Which instance leads the service, be it known already or not; empty: none.
+  void set_leader(const std::string& service, const std::string& id);
   /// Ids of the known, for a resynchronisation.
   [[nodiscard]] std::vector<std::string> route_ids() const;
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> backend_ids() const;
+  [[nodiscard]] std::vector<std::string> led_services() const;
 
   /// The table as it is now. Later changes leave it alone.
   [[nodiscard]] std::shared_ptr<const RouteTable> publish() const { return std::make_shared<RouteTable>(table_); }
@@ -89,7 +94,7 @@ class RouteTableBuilder {
   RouteTable::Services& own_services(std::string_view service);
 
   RouteTable table_;
-  detail::TextMap<std::string> domain_of_route_;
+  detail::TextMap<std::string> domain_of_route_, leaders_;
 };
 
 }  // namespace flynn::router

@@ -39,18 +39,21 @@ struct alignas(64) Counters {
   Counter connections;  // open now
   Counter requests;
   std::array<Counter, 6> responses;  // by hundreds
-  Counter made_errors;  // answers that the router had to make itself: no route, no backend, a backend's fault
-  Counter latency_ms;   // the sum of all, from a request's head to its answer's
+  // Answers that the router had to make itself (no route, no backend, a backend's fault), and connections of TCP routes
+  // that reached no instance.
+  Counter made_errors;
+  Counter latency_ms;  // the sum of all, from a request's head to its answer's, or until an instance was reached
   Counter upstream_errors;
   Counter upstream_connects;
-  Counter tunnels;  // open now
+  Counter tunnels;     // open now, those of TCP routes too
+  Counter tcp_served;  // connections of TCP routes that reached an instance
   Counter bytes_in, bytes_out;
   Counter log_lines_dropped;
 };
 
 struct Totals {
   std::uint64_t connections = 0, requests = 0, made_errors = 0, latency_ms = 0, upstream_errors = 0,
-                upstream_connects = 0, tunnels = 0, bytes_in = 0, bytes_out = 0, log_lines_dropped = 0;
+                upstream_connects = 0, tunnels = 0, tcp_served = 0, bytes_in = 0, bytes_out = 0, log_lines_dropped = 0;
   std::array<std::uint64_t, 6> responses{};
 };
 

@@ -160,10 +160,9 @@ void Socket::close(BlockPool& pool) {
   out.clear(pool);
 }
 
-void Socket::reset(BlockPool& pool) {
+void Socket::reset_on_close() const {
   const linger now{1, 0};
   if (fd >= 0) ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  close(pool);
 }
 
 }  // namespace flynn::router

@@ -71,8 +71,8 @@ struct Socket {
   /// Sends what was kept. False when the connection is gone.
   bool flush(BlockPool& pool);
   void close(BlockPool& pool);
-  /// Closes with a reset, so that the peer can't take a part for the whole.
-  void reset(BlockPool& pool);
+  /// The close that follows is a reset, so that the peer can't take a part for the whole.
+  void reset_on_close() const;
 };
 
 }  // namespace flynn::router

@@ -190,7 +190,7 @@ TEST_F(RouterHandOver, WhatItCannotReadItRefusesAsAWhole) {
 
   const auto good = given.parsed();
   for (const auto& [member, value] :
-       std::initializer_list<std::pair<const char*, json::value>>{{"v", 2},
+       std::initializer_list<std::pair<const char*, json::value>>{{"v", 3},
                                                                   {"v", nullptr},
                                                                   {"port", "eighty"},
                                                                   {"connections", json::array{1}},

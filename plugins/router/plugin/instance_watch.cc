@@ -35,6 +35,7 @@ Result<bool> InstanceWatch::follow(const StopSignal& stop) {
   if (reply->fds.empty()) return Error{Code::internal, "the watch has no stream"};
   LineReader reader(std::move(reply->fds.front()));
   std::vector<InstanceNews> first;
+  std::vector<LeaderNews> leaders;
   bool current = false;
   while (true) {
     auto status = reader.next(Deadline::none(), stop.fd());
@@ -46,7 +47,13 @@ Result<bool> InstanceWatch::follow(const StopSignal& stop) {
     const auto kind = string_or(*line, "kind");
     if (kind == "current") {
       current = true;
-      table_.replace_instances(std::exchange(first, {}));
+      table_.replace_instances(std::exchange(first, {}), std::exchange(leaders, {}));
+    } else if (kind == "leader") {
+      LeaderNews news{string_or(*line, "service"), string_or(*line, "id")};
+      if (current)
+        table_.change_leader(news);
+      else
+        leaders.push_back(std::move(news));
     } else if (kind == "up" || kind == "update" || kind == "down") {
       auto news = parse_news(*line, kind);
       if (current)

@@ -8,6 +8,8 @@ namespace flynn::router {
 namespace {
 
 constexpr std::string_view kRoutesPrefix = "routes/http/";
+constexpr std::string_view kTcpPrefix = "routes/tcp/";
+constexpr std::int64_t kPortMax = 65'535;
 constexpr std::string_view kAppsPrefix = "controller/apps/";
 
 Route parse_route(const KeyValue& kv) {
@@ -20,6 +22,7 @@ Route parse_route(const KeyValue& kv) {
   route.service = string_or(*document, "service");
   route.sticky = bool_or(*document, "sticky");
   route.maintenance = bool_or(*document, "maintenance");
+  route.leader = bool_or(*document, "leader");
   const auto parent = string_or(*document, "parent_ref");
   if (parent.starts_with(kAppsPrefix)) route.app_id = parent.substr(kAppsPrefix.size());
   return route;
@@ -27,7 +30,26 @@ Route parse_route(const KeyValue& kv) {
 
 }  // namespace
 
-LiveTable::LiveTable(Publish publish) : publish_(std::move(publish)), table_(builder_.publish()) {}
+LiveTable::LiveTable(Publish publish, PublishTcp publish_tcp)
+    : publish_(std::move(publish)), publish_tcp_(std::move(publish_tcp)), table_(builder_.publish()) {}
+
+// One that can't be understood is as good as gone.
+void LiveTable::put_tcp(const KeyValue& kv) {
+  auto id = kv.key.substr(kTcpPrefix.size());
+  const auto* document = kv.value.if_object();
+  const auto port = document == nullptr ? 0 : int_or(*document, "port");
+  if (port < 1 || port > kPortMax || string_or(*document, "service").empty()) {
+    tcp_.erase(id);
+    return;
+  }
+  tcp_[id] = {id, static_cast<int>(port), {string_or(*document, "service"), bool_or(*document, "leader")}};
+}
+
+void LiveTable::publish_tcp_locked() {
+  std::vector<TcpRoute> all;
+  for (const auto& [id, route] : tcp_) all.push_back(route);
+  publish_tcp_(std::move(all));
+}
 
 void LiveTable::publish_locked() {
   table_ = builder_.publish();
@@ -37,7 +59,9 @@ void LiveTable::publish_locked() {
 void LiveTable::replace_routes(const RangeResult& all) {
   const std::lock_guard lock(mutex_);
   std::set<std::string> wanted;
+  tcp_.clear();
   for (const auto& kv : all.kvs) {
+    if (kv.key.starts_with(kTcpPrefix)) put_tcp(kv);
     if (!kv.key.starts_with(kRoutesPrefix)) continue;
     auto route = parse_route(kv);
     wanted.insert(route.id);
@@ -45,13 +69,22 @@ void LiveTable::replace_routes(const RangeResult& all) {
   }
   for (const auto& id : builder_.route_ids())
     if (!wanted.contains(id)) builder_.remove_route(id);
-  routes_known_ = true;
   publish_locked();
+  publish_tcp_locked();
+  routes_known_ = true;
 }
 
 void LiveTable::change_routes(const std::vector<StoreEvent>& events) {
   const std::lock_guard lock(mutex_);
+  bool tcp = false;
   for (const auto& event : events) {
+    if (event.kv.key.starts_with(kTcpPrefix)) {
+      tcp = true;
+      if (event.kind == EventKind::erase)
+        tcp_.erase(event.kv.key.substr(kTcpPrefix.size()));
+      else
+        put_tcp(event.kv);
+    }
     if (!event.kv.key.starts_with(kRoutesPrefix)) continue;
     auto route = parse_route(event.kv);
     if (event.kind == EventKind::erase)
@@ -60,9 +93,10 @@ void LiveTable::change_routes(const std::vector<StoreEvent>& events) {
       builder_.put_route(std::move(route));
   }
   publish_locked();
+  if (tcp) publish_tcp_locked();
 }
 
-void LiveTable::replace_instances(const std::vector<InstanceNews>& all) {
+void LiveTable::replace_instances(const std::vector<InstanceNews>& all, const std::vector<LeaderNews>& leaders) {
   const std::lock_guard lock(mutex_);
   std::set<std::pair<std::string, std::string>> wanted;
   for (const auto& news : all) {
@@ -71,6 +105,13 @@ void LiveTable::replace_instances(const std::vector<InstanceNews>& all) {
   }
   for (const auto& known : builder_.backend_ids())
     if (!wanted.contains(known)) builder_.remove_backend(known.first, known.second);
+  std::set<std::string> led;
+  for (const auto& news : leaders) {
+    led.insert(news.service);
+    builder_.set_leader(news.service, news.id);
+  }
+  for (const auto& service : builder_.led_services())
+    if (!led.contains(service)) builder_.set_leader(service, "");
   instances_known_ = true;
   publish_locked();
 }
@@ -81,6 +122,12 @@ void LiveTable::change_instance(const InstanceNews& news) {
     builder_.put_backend(news.service, news.id, news.addr);
   else
     builder_.remove_backend(news.service, news.id);
+  publish_locked();
+}
+
+void LiveTable::change_leader(const LeaderNews& news) {
+  const std::lock_guard lock(mutex_);
+  builder_.set_leader(news.service, news.id);
   publish_locked();
 }
 

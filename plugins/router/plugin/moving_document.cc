@@ -14,7 +14,7 @@
 namespace flynn::router {
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 1, kVersionWithTcp = 2;
 constexpr std::int64_t kTimeoutMsMax = 86'400'000;
 
 void put_bytes(json::object& out, std::string_view key, const std::string& bytes) {
@@ -24,6 +24,7 @@ void put_bytes(json::object& out, std::string_view key, const std::string& bytes
 json::object write_one(const MovingConnection& moving) {
   json::object out{{"ip", moving.ip}, {"timeout_ms", moving.timeout_ms}};
   put_bytes(out, "received", moving.received);
+  if (moving.tcp) out["tcp"] = json::object{{"service", moving.tcp->service}, {"leader", moving.tcp->leader}};
   if (!moving.is_tunnel()) return out;
   json::object tunnel{{"service", moving.service},
                       {"instance", moving.instance},
@@ -99,6 +100,11 @@ Result<MovingConnection> read_one(const json::value& entry, Descriptors& fds) {
   moving.timeout_ms =
       static_cast<std::uint32_t>(std::clamp<std::int64_t>(int_or(*from, "timeout_ms"), 0, kTimeoutMsMax));
   if (auto got = get_bytes(*from, "received", moving.received); !got) return got.error();
+  if (const auto* tcp = find_object(*from, "tcp")) {
+    auto service = require_string(*tcp, "service");
+    if (!service) return service.error();
+    moving.tcp = TcpTarget{std::move(*service), bool_or(*tcp, "leader")};
+  }
   if (const auto* tunnel = find_object(*from, "tunnel"))
     if (auto got = read_tunnel(*tunnel, moving, fds); !got) return got.error();
   return moving;
@@ -109,21 +115,24 @@ Result<MovingConnection> read_one(const json::value& entry, Descriptors& fds) {
 Reply write_moving(Outbox::Batch batch, const std::string& port) {
   Reply reply;
   json::array list;
+  const bool tcp = std::any_of(batch.connections.begin(), batch.connections.end(),
+                               [](const auto& moving) { return moving.tcp.has_value(); });
   for (auto& moving : batch.connections) {
     list.push_back(write_one(moving));
     const bool tunnel = moving.is_tunnel();
     reply.fds.push_back(std::move(moving.client));
     if (tunnel) reply.fds.push_back(std::move(moving.upstream));
   }
-  reply.body = {{"v", kVersion}, {"port", port}, {"left", batch.left}, {"connections", std::move(list)}};
+  reply.body = {
+      {"v", tcp ? kVersionWithTcp : kVersion}, {"port", port}, {"left", batch.left}, {"connections", std::move(list)}};
   return reply;
 }
 
 Result<MovingList> read_moving(Call& call) {
   const auto version = find_int(call.body, "v");
-  if (!version || *version != kVersion)
+  if (!version || (*version != kVersion && *version != kVersionWithTcp))
     return malformed("it is of version " + (version ? std::to_string(*version) : std::string("(none)")) +
-                     ", this router reads version 1; its connections must be drained");
+                     ", this router reads versions 1 and 2; its connections must be drained");
   const auto* list = find_array(call.body, "connections");
   if (list == nullptr) return malformed("connections is missing");
   MovingList read;

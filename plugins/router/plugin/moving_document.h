@@ -10,10 +10,12 @@
 
 namespace flynn::router {
 
-/// {"v":1, "port":"80", "left":3, "connections":[{"ip", "timeout_ms", "received"?, "tunnel"?: {"service", "instance",
-/// "addr", "to_client"?, "to_upstream"?, "client_ended", "upstream_ended"}}]}; bytes in base64. The descriptors in
-/// order: the client's, then a tunnel's upstream. A reader ignores members that it does not know; whatever it must not
-/// ignore is another "v".
+/// {"v":1|2, "port":"80", "left":3, "connections":[{"ip", "timeout_ms", "received"?, "tunnel"?: {"service", "instance",
+/// "addr", "to_client"?, "to_upstream"?, "client_ended", "upstream_ended"}, "tcp"?: {"service", "leader"}}]}; bytes in
+/// base64. The descriptors in order: the client's, then a tunnel's upstream. A tunnel of a TCP route is a tunnel. With
+/// `tcp` the connection came to the port of a TCP route and is not connected to an instance yet: a router of before TCP
+/// routes would take it for HTTP, so a list with one is "v":2, and every other list "v":1. A reader ignores members
+/// that it does not know; whatever it must not ignore is another "v".
 Reply write_moving(Outbox::Batch batch, const std::string& port);
 
 struct MovingList {

@@ -9,6 +9,7 @@
 #include "plugin/log_shipper.h"
 #include "plugin/moving_document.h"
 #include "plugin/route_certificates.h"
+#include "plugin/tcp_ports.h"
 #include "tls/tls_gate.h"
 
 namespace flynn::router {
@@ -62,7 +63,10 @@ class RouterPlugin : public Plugin {
   Result<void> start() override {
     plane_ = std::make_unique<DataPlane>();
     if (const auto failure = plane_->start(settings_); !failure.empty()) return Error{Code::unavailable, failure};
-    table_ = std::make_unique<LiveTable>([this](const auto& table) { plane_->set_table(table); });
+    ports_ =
+        std::make_unique<TcpPorts>([this](const std::string& name) { return host().listener(name); }, host(), *plane_);
+    table_ = std::make_unique<LiveTable>([this](const auto& table) { plane_->set_table(table); },
+                                         [this](auto routes) { ports_->set_routes(std::move(routes)); });
     mirror_ = std::make_unique<StoreMirror>(host(), host(), "routes/",
                                             StoreMirrorHandler{[this](const RangeResult& all) {
                                                                  replace_certificates(certificates_, all, host());
@@ -73,6 +77,7 @@ class RouterPlugin : public Plugin {
                                                                  table_->change_routes(events);
                                                                }});
     watch_ = std::make_unique<InstanceWatch>(host(), host(), *table_);
+    ports_->start("router.ports");
     mirror_->start("router.routes");
     watch_->start("router.watch");
     // A new version that knew nothing yet would answer 404. At a first boot the sources may come later: go on then.
@@ -98,11 +103,13 @@ class RouterPlugin : public Plugin {
     if (!listener) return listener.error().context("accept requests");
     if (const auto failure = plane_->accept(listener->get()); !failure.empty())
       return Error{Code::unavailable, failure};
+    ports_->open();
     return accept_tls();
   }
 
   Result<void> quiesce() override {
     if (gate_) gate_->stop_accepting();
+    ports_->close();
     plane_->stop_accepting();
     return {};
   }
@@ -137,6 +144,7 @@ class RouterPlugin : public Plugin {
     gate_.reset();
     watch_.reset();
     mirror_.reset();
+    ports_.reset();
     plane_.reset();
     table_.reset();
     return {};
@@ -169,7 +177,18 @@ class RouterPlugin : public Plugin {
                      {"service", route.service},
                      {"sticky", route.sticky},
                      {"backends", backends_of(*table, route.service)}});
-    return Reply{{{"routes", std::move(all)}}};
+    json::array tcp;
+    for (const auto& port : ports_->state()) {
+      json::object one{{"id", port.route.id},
+                       {"port", port.route.port},
+                       {"service", port.route.target.service},
+                       {"leader", port.route.target.leader},
+                       {"open", port.open},
+                       {"backends", backends_of(*table, port.route.target.service)}};
+      if (!port.error.empty()) one["error"] = port.error;
+      tcp.push_back(std::move(one));
+    }
+    return Reply{{{"routes", std::move(all)}, {"tcp_routes", std::move(tcp)}}};
   }
 
   Result<Reply> stats() {
@@ -184,18 +203,19 @@ class RouterPlugin : public Plugin {
                   {"upstream_errors", totals.upstream_errors},
                   {"upstream_connects", totals.upstream_connects},
                   {"tunnels", totals.tunnels},
+                  {"tcp_served", totals.tcp_served},
                   {"bytes_in", totals.bytes_in},
                   {"bytes_out", totals.bytes_out},
                   {"log_lines_dropped", totals.log_lines_dropped},
                   {"threads", plane_->threads()}}};
   }
 
-  // For a comparison of two versions under the same clients: what the router had to answer itself counts as failed, an
-  // app's own error answer does not.
+  // For a comparison of two versions under the same clients: what the router had to answer itself counts as failed, as
+  // does a TCP connection that reached no instance; an app's own error answer does not.
   Result<Reply> figures() {
     if (!plane_) return not_started();
     const auto totals = plane_->totals();
-    std::uint64_t answered = 0;
+    std::uint64_t answered = totals.tcp_served;
     for (const auto responses : totals.responses) answered += responses;
     return Reply{{{"served", answered},
                   {"failed", totals.made_errors},
@@ -217,6 +237,7 @@ class RouterPlugin : public Plugin {
   std::unique_ptr<DataPlane> plane_;
   Certificates certificates_;
   std::unique_ptr<TlsGate> gate_;
+  std::unique_ptr<TcpPorts> ports_;
   std::unique_ptr<LiveTable> table_;
   std::unique_ptr<StoreMirror> mirror_;
   std::unique_ptr<InstanceWatch> watch_;

@@ -43,6 +43,12 @@ int port_of(int fd) {
   return ntohs(address.sin_port);
 }
 
+bool is_refused(int port) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto address = loopback(port);
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
+}
+
 std::uint64_t deadline_in(int ms) {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -152,6 +158,13 @@ void Peer::reset() {
   fd_.reset();
 }
 
+bool Peer::ends_by_reset() {
+  char bytes[65536];
+  ssize_t got = 0;
+  while ((got = ::recv(fd_.get(), bytes, sizeof bytes, 0)) > 0) continue;
+  return got < 0 && errno == ECONNRESET;
+}
+
 bool Peer::at_end() {
   char byte = 0;
   return buffer_.empty() && ::recv(fd_.get(), &byte, 1, 0) <= 0 && errno != EAGAIN;
@@ -193,6 +206,12 @@ TestBackend::~TestBackend() {
     for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
   }
   for (auto& thread : served_) thread.join();
+}
+
+void echo_bytes(Peer& peer) {
+  for (std::string bytes; !(bytes = peer.read_some()).empty();)
+    if (!peer.send(bytes)) return;
+  peer.send("bye");
 }
 
 void echo_requests(Peer& peer) {

@@ -17,6 +17,8 @@ namespace flynn::router::testing {
 /// A listening socket on an ephemeral port.
 UniqueFd listen_anywhere();
 int port_of(int fd);
+/// Nobody listens on 127.0.0.1:`port`.
+bool is_refused(int port);
 /// CLOCK_MONOTONIC, `ms` from now.
 std::uint64_t deadline_in(int ms);
 
@@ -49,6 +51,8 @@ class Peer {
   void close() { fd_.reset(); }
   /// Close with a reset.
   void reset();
+  /// Reads on until the end; true when that was a reset.
+  bool ends_by_reset();
   [[nodiscard]] bool at_end();
   [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -79,6 +83,8 @@ class TestBackend {
   std::thread acceptor_;
 };
 
+/// Sends back whatever comes until that ends, then "bye".
+void echo_bytes(Peer& peer);
 /// Answers every request with its head as the body (and its body after it), until the connection ends.
 void echo_requests(Peer& peer);
 

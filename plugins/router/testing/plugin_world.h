@@ -4,7 +4,10 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -31,9 +34,14 @@ class World {
     table.call = [](const flynn_host* host, const flynn_call* call, flynn_reply* reply) {
       return static_cast<World*>(host->ctx)->call(*call, reply);
     };
-    table.log = [](const flynn_host*, int32_t, flynn_bytes, flynn_bytes) {};
-    table.listener = [](const flynn_host* host, flynn_bytes name, int* fd, flynn_error*) -> flynn_status {
-      const auto& world = *static_cast<World*>(host->ctx);
+    table.log = [](const flynn_host* host, int32_t, flynn_bytes event, flynn_bytes fields) {
+      auto& world = *static_cast<World*>(host->ctx);
+      const std::lock_guard lock(world.mutex_);
+      world.log_.push_back(text_of(event) + " " + text_of(fields));
+    };
+    table.listener = [](const flynn_host* host, flynn_bytes name, int* fd, flynn_error* error) -> flynn_status {
+      auto& world = *static_cast<World*>(host->ctx);
+      if (text_of(name).starts_with(kTcpName)) return world.lend_tcp(text_of(name), fd, error);
       const int lent = text_of(name) == "router.http"    ? world.listener_
                        : text_of(name) == "router.https" ? world.https_listener
                                                          : -1;
@@ -49,7 +57,7 @@ class World {
   /// As a swap of discovery looks: the stream ends without an error.
   void end_instances() {
     const std::lock_guard lock(mutex_);
-    instances_.reset();
+    instances_.clear();
   }
   void set_first_instances(std::string lines) {
     const std::lock_guard lock(mutex_);
@@ -58,18 +66,75 @@ class World {
   void set_first_routes(std::string kvs) { first_routes_ = std::move(kvs); }
   void close() {
     const std::lock_guard lock(mutex_);
-    routes_.reset();
-    instances_.reset();
+    routes_.clear();
+    instances_.clear();
   }
   int watches() {
     const std::lock_guard lock(mutex_);
     return watches_;
   }
 
+  /// A port of the range "router.tcp", bound and not listening yet.
+  int add_tcp_port() {
+    const std::lock_guard lock(mutex_);
+    const auto chosen = bind_to(0);
+    const int port = port_of(chosen.get());
+    // A socket that was not bound to a certain port loses it with its shutdown.
+    tcp_[port] = bind_to(port);
+    return port;
+  }
+  /// A port of the range that somebody else may have: it is bound when it is lent.
+  void add_tcp_port(int port) {
+    const std::lock_guard lock(mutex_);
+    tcp_[port];
+  }
+  /// The log's lines with that event.
+  std::vector<std::string> logged(std::string_view event) {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> found;
+    for (const auto& line : log_)
+      if (line.starts_with(std::string(event) + " ")) found.push_back(line);
+    return found;
+  }
+
   flynn_host table{};
   int https_listener = -1;  // borrowed; none: not lent
 
  private:
+  static constexpr std::string_view kTcpName = "router.tcp:";
+
+  static UniqueFd bind_to(int port) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fd.reset();
+    return fd;
+  }
+
+  // As the core does it: one socket for all who borrow it, listening whatever an earlier one did to it.
+  flynn_status lend_tcp(const std::string& name, int* fd, flynn_error* error) {
+    const std::lock_guard lock(mutex_);
+    const auto refuse = [&](flynn_status code, const std::string& message) {
+      error->message_size =
+          static_cast<decltype(error->message_size)>(message.copy(error->message, sizeof error->message));
+      return code;
+    };
+    const int port = std::stoi(name.substr(kTcpName.size()));
+    const auto found = tcp_.find(port);
+    if (found == tcp_.end()) return refuse(FLYNN_E_NOT_FOUND, "port " + std::to_string(port) + " is not in the range");
+    if (!found->second) found->second = bind_to(port);
+    if (!found->second || ::listen(found->second.get(), 1024) != 0) {
+      found->second.reset();
+      return refuse(FLYNN_E_UNAVAILABLE, "port " + std::to_string(port) + " is in use");
+    }
+    *fd = ::fcntl(found->second.get(), F_DUPFD_CLOEXEC, 0);
+    return FLYNN_OK;
+  }
+
   flynn_status call(const flynn_call& call, flynn_reply* reply) {
     const auto method = text_of(call.interface) + "." + text_of(call.method);
     const std::lock_guard lock(mutex_);
@@ -80,7 +145,7 @@ class World {
     } else if (method == "flynn.discovery/1.Watch") {
       ++watches_;
       stream(instances_, reply, "{}");
-      EXPECT_TRUE(write_all(instances_.get(), first_instances_, Deadline::after(std::chrono::seconds(5))).ok());
+      EXPECT_TRUE(write_all(instances_.back().get(), first_instances_, Deadline::after(std::chrono::seconds(5))).ok());
     } else {
       reply->set_error(reply, FLYNN_E_UNAVAILABLE, bytes("nobody provides it"), bytes(""));
       return FLYNN_E_UNAVAILABLE;
@@ -88,29 +153,43 @@ class World {
     return FLYNN_OK;
   }
 
-  static void stream(UniqueFd& ours, flynn_reply* reply, std::string_view body) {
+  static void stream(std::vector<UniqueFd>& ours, flynn_reply* reply, std::string_view body) {
     auto pair = make_stream();
-    ours = std::move(pair->first);
+    ours.push_back(std::move(pair->first));
     reply->set_body(reply, bytes(body));
     reply->add_fd(reply, pair->second.release());
   }
 
-  void tell(UniqueFd& stream, const std::string& line) {
+  // To every instance; one that has gone is forgotten.
+  void tell(std::vector<UniqueFd>& streams, const std::string& line) {
     const std::lock_guard lock(mutex_);
-    EXPECT_TRUE(write_all(stream.get(), line + "\n", Deadline::after(std::chrono::seconds(5))).ok());
+    std::erase_if(streams, [&](const UniqueFd& stream) {
+      return !write_all(stream.get(), line + "\n", Deadline::after(std::chrono::seconds(5))).ok();
+    });
+    EXPECT_FALSE(streams.empty());
   }
 
   int listener_;
   std::mutex mutex_;
-  UniqueFd routes_, instances_;
+  std::vector<UniqueFd> routes_, instances_;  // of each instance
   std::string first_routes_, first_instances_;
   int watches_ = 0;
+  std::map<int, UniqueFd> tcp_;
+  std::vector<std::string> log_;
 };
 
 inline std::string route_kv(const std::string& id, const std::string& domain) {
   return R"({"key":"routes/http/)" + id +
          R"(","create_revision":1,"mod_revision":1,"version":1,"value":{"v":1,"domain":")" + domain +
          R"(","path":"/","service":"app-web","parent_ref":"controller/apps/a1"}})";
+}
+
+inline std::string tcp_route_kv(const std::string& id, int port, const std::string& service = "app-web",
+                                bool leader = false) {
+  return R"({"key":"routes/tcp/)" + id +
+         R"(","create_revision":1,"mod_revision":1,"version":1,"value":{"v":1,"type":"tcp","port":)" +
+         std::to_string(port) + R"(,"service":")" + service + R"(","leader":)" + (leader ? "true" : "false") +
+         R"(,"parent_ref":"controller/apps/a1"}})";
 }
 
 inline std::string instance(const std::string& kind, const std::string& id, const std::string& addr) {

@@ -1,0 +1,14 @@
+// Where the connections of one TCP port go.
+#pragma once
+
+#include <string>
+
+namespace flynn::router {
+
+struct TcpTarget {
+  std::string service;
+  bool leader = false;  // only to the instance that leads the service
+  bool operator==(const TcpTarget&) const = default;
+};
+
+}  // namespace flynn::router
