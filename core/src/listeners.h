@@ -28,6 +28,8 @@ class Listeners {
   Result<UniqueFd> lend(const std::string& name) const;
   /// The listener of the configuration that `name` belongs to: who may borrow that may borrow this.
   std::string permitted_by(const std::string& name) const;
+  /// See RangeSockets. Thread: [any].
+  void shut_unborrowed() const { ranges_->shut_unborrowed(); }
   /// From now on the keeper gets what is opened. Borrows `log`.
   void hand_over_to(UniqueFd keeper, EventLog& log) { ranges_->hand_over_to(std::move(keeper), log); }
 

@@ -16,6 +16,7 @@ namespace flynn::core {
 namespace {
 
 constexpr int kHealthPollMs = 20;
+constexpr auto kSettled = std::chrono::seconds(15);
 constexpr auto kShutdownDrainMax = std::chrono::milliseconds(3'000);
 
 }  // namespace
@@ -269,6 +270,11 @@ void Node::start_now(SlotPlan& entry) {
 }
 
 void Node::tend() {
+  // By now whoever wants one of the listening sockets that the keeper kept has borrowed it.
+  if (booted_ && !unborrowed_shut_ && booted_at_ + kSettled < std::chrono::steady_clock::now()) {
+    unborrowed_shut_ = true;
+    listeners_.shut_unborrowed();
+  }
   for (auto* entry : start_order()) {
     if (stopping_) return;
     if (entry->slot->current() == nullptr) {

@@ -187,6 +187,8 @@ class Node {
   std::string started_at_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> booted_{false};
+  bool unborrowed_shut_ = false;                       // tend() only
+  std::chrono::steady_clock::time_point booted_at_{};  // before tend() begins
   std::unique_ptr<NodeInterface> interface_;
   EndedCages ended_cages_;
 };

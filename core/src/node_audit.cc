@@ -83,6 +83,7 @@ void Node::audit_boot() {
                  {"config_sha256", digest_of_file(config_.file).value_or("")},
                  {"outcome", std::to_string(plugins.size()) + " plugins"},
                  {"plugins", std::move(plugins)}});
+  booted_at_ = std::chrono::steady_clock::now();
   booted_ = true;
 }
 

@@ -52,8 +52,15 @@ Result<UniqueFd> RangeSockets::lend(const std::string& range, std::string_view p
   } else if (auto listens = listen_again(found->second.socket.get(), name, address, kRemedy); !listens) {
     return listens.error();
   }
+  found->second.borrowed = true;
   if (keeper_ && !found->second.kept) hand_over(name, found->second);
   return duplicate(found->second.socket.get());
+}
+
+void RangeSockets::shut_unborrowed() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, held] : held_)
+    if (!held.borrowed) ::shutdown(held.socket.get(), SHUT_RD);
 }
 
 // Lent all the same when that fails: a client served now is worth more than one that waits through a restart.

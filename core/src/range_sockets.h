@@ -29,11 +29,15 @@ class RangeSockets {
   /// A duplicate of the socket of that port, which listens whatever an earlier borrower did to it. `range` is one of
   /// ours, `port` its text. Errors: port_of() and bind_and_listen().
   Result<UniqueFd> lend(const std::string& range, std::string_view port);
+  /// Those that came from an earlier host and that nobody has borrowed since refuse their clients from now on: what
+  /// they were for has gone meanwhile. A lend makes one listen again. Thread: [any].
+  void shut_unborrowed();
 
  private:
   struct Held {
     UniqueFd socket;
     bool kept = false;  ///< by the keeper too
+    bool borrowed = false;
   };
   void hand_over(const std::string& name, Held& held) const;
 

@@ -148,6 +148,28 @@ TEST(Listeners, InheritedOfARangeThatIsGoneRefuseTheirClients) {
   EXPECT_EQ(after->lend(range_name(first + 1)).error().code, Code::not_found);
 }
 
+TEST(Listeners, InheritedThatNobodyBorrowsRefuseTheirClientsAfterAWhile) {
+  const int first = free_ports(2);
+  const auto before = Listeners::open({{"range", loopback_range(first, 2)}});
+  ASSERT_TRUE(before.ok());
+  const auto wanted = before->lend(range_name(first)), unwanted = before->lend(range_name(first + 1));
+  ASSERT_TRUE(wanted.ok() && unwanted.ok());
+  const auto inherited = [](const std::string& name, const UniqueFd& socket) {
+    return name + "=" + std::to_string(::dup(socket.get()));
+  };
+  const auto after =
+      Listeners::inherit(inherited(range_name(first), *wanted) + "," + inherited(range_name(first + 1), *unwanted),
+                         {{"range", loopback_range(first, 2)}});
+  ASSERT_TRUE(after.ok() && after->lend(range_name(first)).ok());
+
+  after->shut_unborrowed();
+
+  EXPECT_TRUE(connect_to(first));
+  EXPECT_FALSE(connect_to(first + 1));
+  EXPECT_TRUE(after->lend(range_name(first + 1)).ok());
+  EXPECT_TRUE(connect_to(first + 1)) << "a lend opens it again";
+}
+
 // A node with a borrower of the zoo, in this process or in a cage.
 class RangeNode {
  public:
