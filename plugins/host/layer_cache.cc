@@ -54,15 +54,12 @@ Result<void> LayerCache::mount(const Layer& layer) {
 
 Result<std::vector<std::string>> LayerCache::acquire(const std::string& job_id, const std::vector<Layer>& layers) {
   std::lock_guard lock(mutex_);
-  // Read once: each reading costs as much as there are mounts.
-  const auto there = mounts_below(paths_.layer_mounts());
-  const std::set<std::string> mounted(there.begin(), there.end());
   std::vector<std::string> points;
   for (const auto& layer : layers) {
     const auto& point = points.emplace_back(paths_.layer_mount(layer.id));
     if (users_[layer.id].empty()) {
       if (auto fetched = fetch(layer); !fetched) return fetched.error();
-      if (mounted.count(point) == 0) {
+      if (!is_mounted(point)) {
         if (auto done = mount(layer); !done) return done.error();
       }
     }
