@@ -167,7 +167,9 @@ Result<void> read_listeners(const toml::table* table, NodeConfig& config) {
   for (const auto& [key, node] : *table) {
     const auto* text = node.as_string();
     if (text == nullptr || text->get().rfind(':') == std::string::npos) {
-      return wrong(config, node, "listeners." + std::string(key.str()) + " must be \"ADDRESS:PORT\" or, for a range, \"ADDRESS:FIRST-LAST\"");
+      return wrong(
+          config, node,
+          "listeners." + std::string(key.str()) + " must be \"ADDRESS:PORT\" or, for a range, \"ADDRESS:FIRST-LAST\"");
     }
     if (PortRange::is_meant_by(text->get())) {
       auto size = judge_range(config, node, std::string(key.str()), text->get());
