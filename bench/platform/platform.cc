@@ -1,9 +1,11 @@
 // What a user and an operator wait for, on a node of its own: median (min–max) of a few rounds each.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <functional>
 
+#include "http_load.h"
 #include "node.h"
 
 namespace flynn::e2e {
@@ -50,6 +52,33 @@ double swap_ms(const Node& node, const std::string& slot, const char* member) {
   return document->at(member).to_number<double>();
 }
 
+// From kill -9 of the host process under full load to the first answer to a client who came after it. No connection may
+// be refused meanwhile.
+double killed_to_200(const Node& node, const std::string& app) {
+  constexpr std::chrono::milliseconds kLoaded{500},
+      kCalm{12'000};  // the keeper waits before it restarts what dies again and again
+  const auto pass = [](std::chrono::milliseconds span) {
+    const auto end = Clock::now() + span;
+    (void)eventually(span, [&] { return Clock::now() >= end; });
+  };
+  HttpLoad load(node.ports().http, app + ".flynn.localhost", 8);
+  pass(kLoaded);
+  const pid_t host = node.host_pid();
+  const auto start = Clock::now();
+  ::kill(host, SIGKILL);
+  const bool back = eventually(30s, [&] { return serves(node, app); });
+  const double ms = ms_since(start);
+  const auto counts = load.stop();
+  if (!back || counts.first_failure == "connect: refused") {
+    std::fprintf(stderr, "not served after kill -9, or refused: %s\n%s", counts.first_failure.c_str(),
+                 node.log().c_str());
+    return -1;
+  }
+  (void)eventually(30s, [&] { return node.healthy(); });
+  pass(kCalm);
+  return ms;
+}
+
 void report_idle_memory(const Node& node) {
   std::ifstream smaps("/proc/" + std::to_string(node.host_pid()) + "/smaps_rollup");
   for (std::string line; std::getline(smaps, line);)
@@ -93,6 +122,7 @@ int measure() {
     report((std::string("swap of an idle ") + slot + ", pause").c_str(),
            rounds(7, [&](int) { return swap_ms(node, slot, "pause_ms"); }));
   }
+  report("kill -9 of the host at full load to first 200", rounds(5, [&](int) { return killed_to_200(node, "app0"); }));
   return 0;
 }
 
