@@ -18,6 +18,8 @@ namespace flynn::sdutil {
 namespace {
 
 constexpr int kAgainMs = 300;
+// Discovery says that a leader has gone before it says who leads now, and nothing more when nobody does.
+constexpr int kSuccessionMs = 300;
 
 /// Who leads each service now; rings when that changes. Its threads end with the process: each is inside a read from
 /// discovery.
@@ -37,7 +39,20 @@ class Leaders {
     std::uint64_t rings = 0;
     [[maybe_unused]] const auto got = ::read(bell_.get(), &rings, sizeof rings);
     const std::lock_guard lock(mutex_);
+    for (auto lost = lost_.begin(); lost != lost_.end();) {
+      if (!lost->second.passed()) {
+        ++lost;
+        continue;
+      }
+      known_[lost->first].clear();
+      lost = lost_.erase(lost);
+    }
     return known_;
+  }
+  /// Until known() may change without a ring; -1: never.
+  int wait_ms() {
+    const std::lock_guard lock(mutex_);
+    return lost_.empty() ? -1 : kSuccessionMs;
   }
   int fd() const { return bell_.get(); }
 
@@ -45,7 +60,12 @@ class Leaders {
   void set(const std::string& service, const std::string& addr) {
     {
       const std::lock_guard lock(mutex_);
-      known_[service] = addr;
+      if (addr.empty() && !known_[service].empty()) {
+        lost_.try_emplace(service, Deadline::after(std::chrono::milliseconds(kSuccessionMs)));
+      } else {
+        lost_.erase(service);
+        known_[service] = addr;
+      }
     }
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto rung = ::write(bell_.get(), &one, sizeof one);
@@ -53,6 +73,7 @@ class Leaders {
   UniqueFd bell_;
   std::mutex mutex_;
   std::map<std::string, std::string> known_;
+  std::map<std::string, Deadline> lost_;  // when it counts that nobody followed
 };
 
 }  // namespace
@@ -74,7 +95,7 @@ int expose(const DiscoverdClient& discoverd, const std::vector<Dependency>& need
   Child child;
   while (true) {
     std::vector<pollfd> entries{{signals.get(), POLLIN, 0}, {leaders.fd(), POLLIN, 0}, {child.fd(), POLLIN, 0}};
-    ::poll(entries.data(), entries.size(), -1);
+    ::poll(entries.data(), entries.size(), leaders.wait_ms());
     if (child.runs() && entries[2].revents != 0) return child.status();
     if (const int number = next_signal(signals.get()); number != 0) {
       if (!child.runs()) return 128 + number;
