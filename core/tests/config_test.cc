@@ -14,7 +14,9 @@ namespace {
 Result<NodeConfig> read(const std::string& text) {
   const std::string file = testing::TempDir() + "flynn-" + std::to_string(::getpid()) + ".toml";
   std::ofstream(file) << text;
-  return load_node_config(file);
+  auto config = load_node_config(file);
+  ::unlink(file.c_str());
+  return config;
 }
 
 TEST(NodeConfig, ReadsSlotsInTheOrderOfTheFile) {
