@@ -29,6 +29,7 @@ struct Settings {
   std::string stacks_file, layers_dir, ca_cert_file;
   std::string advertise;  // "address:port" that discovery and the router reach
   std::int64_t events_max = 100'000;
+  std::int64_t tcp_port_first = 3000, tcp_port_last = 3500;  // chosen for TCP routes that name no port
   std::int64_t process_memory_bytes = 1LL << 30;
 };
 

@@ -53,6 +53,8 @@ class ControllerPlugin : public Plugin {
     settings_.layers_dir = text_of(config, "layers_dir");
     settings_.ca_cert_file = text_of(config, "ca_cert_file");
     settings_.events_max = number_of(config, "events_max", 100'000);
+    settings_.tcp_port_first = number_of(config, "tcp_port_first", settings_.tcp_port_first);
+    settings_.tcp_port_last = number_of(config, "tcp_port_last", settings_.tcp_port_last);
     settings_.process_memory_bytes = number_of(config, "process_memory_bytes", 1LL << 30);
     advertise_host_ = text_of(config, "advertise_address", "127.0.0.1");
     listener_.workers = static_cast<int>(number_of(config, "http_workers", 12));

@@ -63,7 +63,8 @@ Outcome<json::object> add_tcp_route(Context& context, const std::string& app_id,
   auto others = all_routes(context, "tcp");
   if (!others) return others.error();
   json::object route = common_of("tcp", app_id, asked);
-  if (Verdict bad = choose_tcp_port(route, *others)) return *bad;
+  if (Verdict bad = choose_tcp_port(route, *others, context.settings.tcp_port_first, context.settings.tcp_port_last))
+    return *bad;
   return store_route(context, app_id, std::move(route));
 }
 

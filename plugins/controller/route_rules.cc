@@ -103,7 +103,8 @@ Verdict check_http_removal(const json::object& route, const std::vector<json::ob
   return std::nullopt;
 }
 
-Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others) {
+Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others, std::int64_t first,
+                        std::int64_t last) {
   if (!is_service_name(text_of(route, "service"))) return validation("service", "must be set to a service name");
   std::set<std::int64_t> taken;
   std::int64_t port = number_of(route, "port");
@@ -114,12 +115,13 @@ Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& ot
   if (port == 80 || port == 443) return conflict("Port reserved for HTTP/HTTPS traffic");
   if (port < 0 || port > 65535) return validation("port", "must be from 1 to 65535, or 0 to let one be chosen");
   if (port > 0) return std::nullopt;
-  for (std::int64_t candidate = kTcpPortFirst; candidate <= kTcpPortLast; ++candidate) {
+  for (std::int64_t candidate = first; candidate <= last; ++candidate) {
     if (taken.contains(candidate)) continue;
     route["port"] = candidate;
     return std::nullopt;
   }
-  return conflict("No free port is left from 3000 to 3500; remove a tcp route or name a port");
+  return conflict("No free port is left from " + std::to_string(first) + " to " + std::to_string(last) +
+                  "; remove a tcp route or name a port");
 }
 
 Outcome<json::value> certificate_of(const json::object& asked, const std::string& route_id) {

@@ -8,9 +8,6 @@
 
 namespace flynn::controller {
 
-inline constexpr std::int64_t kTcpPortFirst = 3000;
-inline constexpr std::int64_t kTcpPortLast = 3500;
-
 /// What a refusal may tell of a route, which may be another app's: where it is, not whose, nor its certificate.
 json::object place_of(const json::object& route);
 /// "/": the default route; otherwise begins and ends with "/".
@@ -19,8 +16,9 @@ std::string normal_path(const std::string& path);
 Verdict check_http_route(const json::object& route, const std::vector<json::object>& others);
 /// May it be removed?
 Verdict check_http_removal(const json::object& route, const std::vector<json::object>& others);
-/// Fills in port 0; `conflict` for reserved and taken ports.
-Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others);
+/// Fills in port 0, from `first` to `last`; `conflict` for reserved and taken ports.
+Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others, std::int64_t first,
+                        std::int64_t last);
 /// The certificate of a route from `tls_cert`/`tls_key` or `certificate`; null when neither is given.
 Outcome<json::value> certificate_of(const json::object& asked, const std::string& route_id);
 
