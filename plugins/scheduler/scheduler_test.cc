@@ -12,6 +12,9 @@
 namespace flynn::scheduler {
 namespace {
 
+using store::QuietLog;
+using store::StoreDoor;
+
 using namespace std::chrono_literals;
 
 // Does what the host plugin does with keys, without containers: specs come up, stops go down.
