@@ -19,6 +19,9 @@ constexpr std::chrono::microseconds kLookOut{300};
 // So long the core is not even lent to others: what the functions have woken may work for a millisecond. Then it is, in
 // case the thread itself waits for this core.
 constexpr std::chrono::microseconds kHold{100};
+// A function that was given up may be about to return: one that a busy machine was slow with is no reason to refuse the
+// next, which is often the way back (quiesce, then stop).
+constexpr std::chrono::seconds kLastChance{1};
 // A step that takes longer is told of.
 constexpr std::chrono::milliseconds kLong{20};
 
@@ -79,7 +82,9 @@ void ControlThread::serve(const std::shared_ptr<State>& state) {
 
 Result<void> ControlThread::run(std::function<Result<void>()> function, Deadline deadline) {
   std::unique_lock lock(state_->mutex);
-  if (state_->busy) return Error{Code::unavailable, "an earlier lifecycle function has not returned yet"};
+  const auto patience = std::min<std::chrono::nanoseconds>(deadline.left(), kLastChance);
+  if (!state_->changed.wait_for(lock, patience, [&] { return !state_->busy; }))
+    return Error{Code::unavailable, "an earlier lifecycle function has not returned yet"};
   state_->steps.push_back({"", std::move(function), {}});
   state_->busy = true;
   state_->given_up = false;

@@ -40,7 +40,9 @@ class ControlThread {
   ControlThread(const ControlThread&) = delete;
   ControlThread& operator=(const ControlThread&) = delete;
 
-  /// What `function` returns, or deadline_exceeded; then the thread is stuck() until the function returns.
+  /// What `function` returns, or deadline_exceeded; then the thread is stuck() until the function returns. One given to
+  /// a thread that is stuck waits a second at most (and not past its deadline) for that, then it is refused:
+  /// unavailable.
   Result<void> run(std::function<Result<void>()> function, Deadline deadline);
   /// One after the other with no change of threads in between, for a caller who is waited for himself: he looks out for
   /// the end without sleeping at first. `begun` is told, by the caller's thread, of a step that takes long.

@@ -88,6 +88,28 @@ TEST(ControlThread, GivesUpAtAStepsOwnLimitAndNeverBeginsTheNext) {
   EXPECT_EQ(notes, (std::vector<std::string>{"one"}));
 }
 
+TEST(ControlThread, RunsTheNextFunctionWhenOneThatWasGivenUpReturnsAfterAll) {
+  const auto latch = std::make_shared<Latch>();
+  ControlThread thread("late", 0);
+  const auto late = thread.run(
+      [latch]() -> Result<void> {
+        latch->wait();
+        return Error{Code::conflict, "too late to be told"};
+      },
+      Deadline::after(10ms));
+  ASSERT_FALSE(late.ok());
+  EXPECT_EQ(late.error().code, Code::deadline_exceeded);
+  const auto refused = thread.run([] { return Result<void>(); }, Deadline::after(10ms));
+  ASSERT_FALSE(refused.ok()) << "it still runs";
+  EXPECT_EQ(refused.error().code, Code::unavailable);
+  std::thread soon([&] { latch->open(); });
+
+  const auto next = thread.run([] { return Result<void>(); }, Deadline::after(10s));
+  soon.join();
+
+  EXPECT_TRUE(next.ok()) << next.error().message;
+}
+
 TEST(ControlThread, TellsOfAStepThatTakesLongWhileItRuns) {
   std::vector<std::string> notes;
   const auto latch = std::make_shared<Latch>();
