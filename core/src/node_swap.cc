@@ -130,8 +130,8 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   PhaseClock before;               // of the phases that are not the swap's own
   Teller teller(change, progress);
   const auto enter = [&](const std::string& phase, std::chrono::milliseconds limit) {
+    if (phase == "drain" && in_force) in_force();  // before it is told: who hears of it may ask for the facts at once
     teller.enter(phase, limit);
-    if (phase == "drain" && in_force) in_force();
   };
   options = filled_in(std::move(options));
   enter("verify", config_.core.lifecycle);
