@@ -1,7 +1,8 @@
 // What a thousand swaps of a plugin leave behind in the host process of a full node:
-//   bench_swap_memory [SWAPS [SLOT...]]      defaults: 1000, and router store scheduler controller
+//   bench_swap_memory [SWAPS [SLOT...]]      defaults: 1000, and every plugin of the node, one after the other
 // Each slot is swapped kWarmUps times first: the libraries that only a swap brings, and what is bounded, are there by
-// then. Exit 1 when resident memory has grown by more than 2 %, or a thread or descriptor is more or fewer.
+// then. Figures are the median (min–max) of kSamples. Exit 1 when resident memory has grown by more than 2 %, or a
+// thread or descriptor is more or fewer; 2 when a slot could not be measured.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -38,21 +39,34 @@ void settle(pid_t host) {
   });
 }
 
-// Each figure is the median of its samples.
-Footprint measured(pid_t host) {
-  std::vector<long> rss, threads, fds;
+struct Series {
+  long median = 0, min = 0, max = 0;
+};
+
+Series series_of(std::vector<long> values) {
+  std::sort(values.begin(), values.end());
+  return {values[values.size() / 2], values.front(), values.back()};
+}
+
+std::string text(const Series& series) {
+  return std::to_string(series.median) + " (" + std::to_string(series.min) + "–" + std::to_string(series.max) + ")";
+}
+
+struct Figures {
+  Series rss_kb, anonymous_kb, threads, fds;
+};
+
+Figures measured(pid_t host) {
+  std::vector<long> rss, anonymous, threads, fds;
   for (int i = 0; i < kSamples; ++i) {
     if (i > 0) pause(kBetweenSamples);
     const auto seen = footprint(host);
     rss.push_back(seen.rss_kb);
+    anonymous.push_back(seen.anonymous_kb);
     threads.push_back(seen.threads);
     fds.push_back(seen.fds);
   }
-  const auto median = [](std::vector<long>& values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-  };
-  return {median(rss), median(threads), median(fds)};
+  return {series_of(rss), series_of(anonymous), series_of(threads), series_of(fds)};
 }
 
 bool swap_often(const Node& node, const std::string& slot, int count) {
@@ -65,12 +79,12 @@ bool swap_often(const Node& node, const std::string& slot, int count) {
   return true;
 }
 
-double growth_percent(const Footprint& before, const Footprint& after) {
-  return 100.0 * static_cast<double>(after.rss_kb - before.rss_kb) / static_cast<double>(before.rss_kb);
+double growth_percent(const Series& before, const Series& after) {
+  return 100.0 * static_cast<double>(after.median - before.median) / static_cast<double>(std::max(before.median, 1L));
 }
 
 struct Change {
-  Footprint before, after;
+  Figures before, after;
 };
 
 // Nothing when a swap failed or the host process is another one.
@@ -89,29 +103,45 @@ std::optional<Change> swaps_of(const Node& node, pid_t host, const std::string& 
 
 bool report(const std::string& slot, int count, const Change& change) {
   const auto& [before, after] = change;
-  const double growth = growth_percent(before, after);
-  const bool holds =
-      growth <= kGrowthMaxPercent && after.threads == before.threads && after.fds == before.fds && before.rss_kb > 0;
-  std::printf(
-      "%s: %d swaps after %d: resident %ld -> %ld kB (%+.2f %%, %+.2f kB a swap), threads %ld -> %ld, "
-      "descriptors %ld -> %ld: %s\n",
-      slot.c_str(), count, kWarmUps, before.rss_kb, after.rss_kb, growth,
-      static_cast<double>(after.rss_kb - before.rss_kb) / count, before.threads, after.threads, before.fds, after.fds,
-      holds ? "holds" : "GROWS");
+  const double growth = growth_percent(before.rss_kb, after.rss_kb);
+  const bool holds = growth <= kGrowthMaxPercent && after.threads.median == before.threads.median &&
+                     after.fds.median == before.fds.median && before.rss_kb.median > 0;
+  std::printf("%s: %d swaps after %d: resident %s -> %s kB (%+.2f %%), of that anonymous %s -> %s kB\n", slot.c_str(),
+              count, kWarmUps, text(before.rss_kb).c_str(), text(after.rss_kb).c_str(), growth,
+              text(before.anonymous_kb).c_str(), text(after.anonymous_kb).c_str());
+  std::printf("%s: threads %s -> %s, descriptors %s -> %s: %s\n", slot.c_str(), text(before.threads).c_str(),
+              text(after.threads).c_str(), text(before.fds).c_str(), text(after.fds).c_str(),
+              holds ? "holds" : "GROWS");
   std::fflush(stdout);
   return holds;
 }
 
+// An app, its log and two databases run: a host, a scheduler or an appliance without any has nothing to hand on.
+bool give_work(const Node& node) {
+  const auto pushed = node.push_sample("node-hello", "work");
+  if (!pushed.ok()) {
+    std::fprintf(stderr, "push: %s%s\n", pushed.out.c_str(), node.log().c_str());
+    return false;
+  }
+  for (const char* provider : {"postgres", "redis"}) {
+    const auto added = node.flynn({"-a", "work", "resource", "add", provider}, {.timeout = 240s});
+    if (added.ok()) continue;
+    std::fprintf(stderr, "add %s: %s%s\n", provider, added.out.c_str(), node.log().c_str());
+    return false;
+  }
+  return true;
+}
+
 int measure(int count, const std::vector<std::string>& slots) {
   Node node;
-  if (!node.start() || !node.introduce()) {
+  if (!node.start() || !node.introduce() || !give_work(node)) {
     std::fprintf(stderr, "the node did not start\n%s", node.log().c_str());
     return 2;
   }
   const pid_t host = node.host_pid();
   bool all_hold = true;
-  std::optional<Footprint> first;
-  Footprint last;
+  std::optional<Figures> first;
+  Figures last;
   for (const auto& slot : slots) {
     const auto change = swaps_of(node, host, slot, count);
     if (!change) return 2;
@@ -119,8 +149,8 @@ int measure(int count, const std::vector<std::string>& slots) {
     if (!first) first = change->before;
     last = change->after;
   }
-  std::printf("all, with the warm-ups between: resident %ld -> %ld kB (%+.2f %%)\n", first->rss_kb, last.rss_kb,
-              growth_percent(*first, last));
+  std::printf("all, with the warm-ups between: resident %ld -> %ld kB (%+.2f %%)\n", first->rss_kb.median,
+              last.rss_kb.median, growth_percent(first->rss_kb, last.rss_kb));
   return all_hold ? 0 : 1;
 }
 
@@ -130,7 +160,9 @@ int measure(int count, const std::vector<std::string>& slots) {
 int main(int argc, char** argv) {
   const int count = argc > 1 ? std::atoi(argv[1]) : 1'000;
   std::vector<std::string> slots(argv + std::min(argc, 2), argv + argc);
-  if (slots.empty()) slots = {"router", "store", "scheduler", "controller"};
+  if (slots.empty())
+    slots = {"router", "store",   "scheduler", "controller", "discovery", "logs",
+             "host",   "builder", "images",    "postgres",   "blobstore", "redis"};
   if (count < 1) {
     std::fprintf(stderr, "usage: bench_swap_memory [SWAPS [SLOT...]]\n");
     return 2;

@@ -12,6 +12,7 @@ Footprint footprint(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(status, line);) {
     if (line.rfind("VmRSS:", 0) == 0) seen.rss_kb = std::stol(line.substr(6));
+    if (line.rfind("RssAnon:", 0) == 0) seen.anonymous_kb = std::stol(line.substr(8));
     if (line.rfind("Threads:", 0) == 0) seen.threads = std::stol(line.substr(8));
   }
   if (DIR* folder = ::opendir(("/proc/" + std::to_string(pid) + "/fd").c_str())) {

@@ -9,6 +9,7 @@ namespace flynn::e2e {
 
 struct Footprint {
   long rss_kb = 0, threads = 0, fds = 0;
+  long anonymous_kb = 0;  // of rss_kb
 };
 
 /// All zero when there is no such process.

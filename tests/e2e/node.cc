@@ -44,7 +44,9 @@ std::string stacks_dir() {
 Node::Node() {
   std::string pattern = "/tmp/flynn-e2e.XXXXXX";
   root_ = ::mkdtemp(pattern.data());
-  ports_ = {free_port(), free_port(), free_port(), free_port(), free_port(), free_port(), free_port(), free_port()};
+  for (int* port : {&ports_.http, &ports_.ssh, &ports_.api, &ports_.blob, &ports_.https, &ports_.git, &ports_.images,
+                    &ports_.discovery, &ports_.host, &ports_.tcp})
+    *port = free_port();
   write_config();
 }
 
@@ -59,6 +61,7 @@ Node::~Node() {
 }
 
 std::string Node::plugin_path(const std::string& slot) const {
+  if (slot == "redis") return FLYNN_REDIS_SO;
   return std::string(FLYNN_BUILD_DIR) + "/plugins/" + slot + "/" + slot + ".so";
 }
 
@@ -75,17 +78,19 @@ void Node::write_config() const {
        << "\"\n\"builder.ssh\" = \"127.0.0.1:" << ports_.ssh << "\"\n\"controller.api\" = \"127.0.0.1:" << ports_.api
        << "\"\n\"blobstore.http\" = \"127.0.0.1:" << ports_.blob
        << "\"\n\"router.https\" = \"127.0.0.1:" << ports_.https << "\"\n\"builder.http\" = \"127.0.0.1:" << ports_.git
-       << "\"\n\"images.http\" = \"127.0.0.1:" << ports_.images << "\"\n\"router.tcp\" = \"127.0.0.1:" << ports_.tcp
-       << "-" << ports_.tcp << "\"\n";
+       << "\"\n\"images.http\" = \"127.0.0.1:" << ports_.images
+       << "\"\n\"discovery.http\" = \"127.0.0.1:" << ports_.discovery
+       << "\"\n\"host.http\" = \"127.0.0.1:" << ports_.host << "\"\n\"router.tcp\" = \"127.0.0.1:" << ports_.tcp << "-"
+       << ports_.tcp << "\"\n";
   for (const char* slot : {"store", "discovery", "blobstore", "scheduler", "logs", "host", "controller", "router",
-                           "builder", "images", "postgres"})
+                           "builder", "images", "postgres", "redis"})
     toml << "[plugins." << slot << "]\npath = \"" << plugin_path(slot) << "\"\n";
-  toml << "[plugins.redis]\npath = \"" << FLYNN_REDIS_SO << "\"\n";
   const std::string subnet =
       "10." + std::to_string(100 + number % 100) + "." + std::to_string((number / 100) % 16 * 16);
   toml << "[plugins.host.config]\nbridge = \"fl" << ::getpid() << "n" << nth << "\"\nsubnet = \"" << subnet
        << ".0/20\"\n"
-       << "[plugins.discovery.config]\ndns_address = \"" << subnet << ".1\"\n"
+       << "[plugins.discovery.config]\nhttp_url = \"http://127.0.0.1:" << ports_.discovery << "\"\ndns_address = \""
+       << subnet << ".1\"\n"
        << "[plugins.controller.config]\ndomain = \"flynn.localhost\"\nstacks_file = \"" << stacks_dir()
        << "/stacks.json\"\nlayers_dir = \"" << stacks_dir() << "/layers\"\n"
        << "[plugins.builder.config]\nbuildpacks_dir = \"" << FLYNN_SOURCE_DIR << "/buildpacks\"\nsession_program = \""

@@ -9,7 +9,7 @@
 namespace flynn::e2e {
 
 struct NodePorts {
-  int http = 0, ssh = 0, api = 0, blob = 0, https = 0, git = 0, images = 0;
+  int http = 0, ssh = 0, api = 0, blob = 0, https = 0, git = 0, images = 0, discovery = 0, host = 0;
   int tcp = 0;  // the only one of the range router.tcp
 };
 
