@@ -40,8 +40,16 @@ class DiscoveryPluginTest : public testing::Test {
     ASSERT_TRUE(plugin.start());
     ASSERT_TRUE(plugin.activate());
   }
+  /// And waits until `plugin` has it back from the store, whose news may be under way to it.
   static void add_instance(LonePlugin& plugin) {
+    auto stream = plugin.call(kDiscovery, "Watch", {{"service", "web"}});
+    ASSERT_TRUE(stream && !stream->fds.empty());
     ASSERT_TRUE(plugin.call(kDiscovery, "Register", {{"service", "web"}, {"id", "a"}, {"addr", "10.0.0.7:80"}}));
+    LineReader lines(std::move(stream->fds[0]));
+    for (std::string kind; kind != "leader"; kind = string_or(*parse_json_object(lines.text()), "kind")) {
+      auto status = lines.next(Deadline::after(20s));
+      ASSERT_TRUE(status && *status == LineReader::Status::line);
+    }
   }
   /// The kinds of lines up to "current".
   static std::string watched(LonePlugin& plugin) {

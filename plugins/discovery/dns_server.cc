@@ -69,6 +69,12 @@ DnsServer::DnsServer(DnsServerOptions options, ServiceLookup lookup)
 void DnsServer::stop() {
   tcp_.stop();
   worker_.stop();
+  for (int left = kLastQuestionsMax; left > 0 && take_question(); --left) {
+  }
+  waiting_.clear();
+  // Here, by who bound it, and not at the thread's end: nothing but the stop signal would order the two.
+  socket_.reset();
+  upstream_.reset();
   open_ = false;
 }
 
@@ -122,11 +128,6 @@ void DnsServer::run(const StopSignal& stop) {
     if (entries[2].revents != 0) answer_from_upstream();
     retry_late_ones(std::chrono::steady_clock::now());
   }
-  for (int left = kLastQuestionsMax; left > 0 && take_question(); --left) {
-  }
-  waiting_.clear();
-  socket_.reset();
-  upstream_.reset();
 }
 
 // False when none is there.

@@ -58,6 +58,11 @@ Result<void> DnsTcp::open(const sockaddr_in& address) {
   return {};
 }
 
+void DnsTcp::stop() {
+  worker_.stop();
+  listening_.reset();
+}
+
 void DnsTcp::run(const StopSignal& stop) {
   // A socket that does not listen yet would look as if its peer had gone.
   std::array<pollfd, 2> first{pollfd{stop.fd(), POLLIN, 0}, pollfd{opened_.fd(), POLLIN, 0}};
@@ -86,7 +91,6 @@ void DnsTcp::run(const StopSignal& stop) {
     if (entries[1].revents != 0) accept_one();
   }
   clients_.clear();
-  listening_.reset();
 }
 
 void DnsTcp::accept_one() {

@@ -26,7 +26,7 @@ class DnsTcp {
   /// Its thread begins; nobody is served before open().
   void prepare(std::vector<sockaddr_in> resolvers, Answer answer);
   Result<void> open(const sockaddr_in& address);
-  void stop() { worker_.stop(); }
+  void stop();
 
  private:
   struct Client {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -279,6 +281,26 @@ TEST(DataPlane, RepeatsAGetWhoseIdleConnectionHasDiedButNoPost) {
   EXPECT_EQ(client.ask(kGet).status, 200);
   EXPECT_EQ(backend.connections(), 2);
   EXPECT_EQ(client.ask(post).status, 502);
+}
+
+TEST(DataPlane, LetsGoOfAnInstanceWhoseIdleConnectionsEndedBeforeItDid) {
+  std::promise<void> ended;
+  TestBackend backend([&](Peer& peer) {
+    echo_requests(peer);
+    ended.set_value();
+  });
+  Settings settings;
+  settings.upstream_idle_timeout_ms = 50;
+  TestRouter router({backend.addr()}, settings);
+  EXPECT_EQ(router.client().ask(kGet).status, 200);
+  ended.get_future().wait();
+  const std::weak_ptr<Backend> gone = router.builder.publish()->service("app-web")->backends.front();
+
+  router.builder.remove_backend("app-web", "0");
+  router.publish();
+  router.plane.stop_accepting();  // returns when every loop has the new table
+
+  EXPECT_TRUE(gone.expired());
 }
 
 TEST(DataPlane, PassesExpectContinue) {

@@ -21,7 +21,7 @@ struct Route {
   bool leader = false;       // only by the instance that leads the service
 };
 
-/// One instance of a service. Lives as long as a table or a connection knows it; the counters outlive every change of
+/// One instance of a service. Lives as long as a table, a connection or a pool knows it; the counters outlive every change of
 /// routes. Thread: the atomics [any], the rest constant.
 struct Backend {
   std::string service, id, addr;

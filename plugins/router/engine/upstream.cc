@@ -59,9 +59,9 @@ void UpstreamPool::detach(Upstream& upstream) {
 
 Upstream* UpstreamPool::take_idle(const std::shared_ptr<Backend>& backend, ClientConnection& client) {
   const auto found = idle_.find(backend.get());
-  if (found == idle_.end() || found->second.empty()) return nullptr;
-  Upstream* upstream = found->second.back();
-  found->second.pop_back();
+  if (found == idle_.end() || found->second.connections.empty()) return nullptr;
+  Upstream* upstream = found->second.connections.back();
+  found->second.connections.pop_back();
   upstream->state = Upstream::State::kBusy;
   upstream->reused = true;
   attach(*upstream, client);
@@ -97,14 +97,15 @@ void UpstreamPool::release(Upstream& upstream) {
       !upstream.pending.empty() || upstream.backend->retired.load(std::memory_order_relaxed))
     return close(upstream);
   upstream.state = Upstream::State::kIdle;
-  auto& list = idle_[upstream.backend.get()];
-  upstream.idle_at_ = list.size();
-  list.push_back(&upstream);
+  auto& idle = idle_[upstream.backend.get()];
+  if (!idle.backend) idle.backend = upstream.backend;
+  upstream.idle_at_ = idle.connections.size();
+  idle.connections.push_back(&upstream);
   loop_.wheel.arm(upstream, loop_.settings.upstream_idle_timeout_ms);
 }
 
 void UpstreamPool::remove_idle(Upstream& upstream) {
-  auto& list = idle_[upstream.backend.get()];
+  auto& list = idle_.find(upstream.backend.get())->second.connections;
   // The others keep their order except for the last one.
   list[upstream.idle_at_] = list.back();
   list[upstream.idle_at_]->idle_at_ = upstream.idle_at_;
@@ -147,14 +148,15 @@ void UpstreamPool::drop_retired() {
       ++entry;
       continue;
     }
-    while (!entry->second.empty()) close(*entry->second.back());
+    auto& list = entry->second.connections;
+    while (!list.empty()) close(*list.back());
     entry = idle_.erase(entry);
   }
 }
 
 void UpstreamPool::close_idle() {
-  for (auto& [backend, list] : idle_)
-    while (!list.empty()) close(*list.back());
+  for (auto& [backend, idle] : idle_)
+    while (!idle.connections.empty()) close(*idle.connections.back());
 }
 
 void UpstreamPool::reclaim() {

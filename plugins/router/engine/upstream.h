@@ -68,7 +68,11 @@ class UpstreamPool {
   void reclaim();
 
  private:
-  using IdleList = std::vector<Upstream*>;
+  /// Keeps its backend: the last connection may have ended by the time that the table lets go of it.
+  struct Idle {
+    std::shared_ptr<Backend> backend;
+    std::vector<Upstream*> connections;  // newest last
+  };
 
   Upstream* make();
   static void attach(Upstream& upstream, ClientConnection& client);
@@ -76,7 +80,7 @@ class UpstreamPool {
   void remove_idle(Upstream& upstream);
 
   LoopContext& loop_;
-  std::unordered_map<const Backend*, IdleList> idle_;
+  std::unordered_map<const Backend*, Idle> idle_;
   Upstream* free_ = nullptr;
   std::vector<Upstream*> closed_;
 };

@@ -167,7 +167,9 @@ bool Peer::ends_by_reset() {
 
 bool Peer::at_end() {
   char byte = 0;
-  return buffer_.empty() && ::recv(fd_.get(), &byte, 1, 0) <= 0 && errno != EAGAIN;
+  if (!buffer_.empty()) return false;
+  const auto received = ::recv(fd_.get(), &byte, 1, 0);
+  return received == 0 || (received < 0 && errno != EAGAIN);  // an end leaves errno as it was
 }
 
 TestBackend::TestBackend(std::function<void(Peer&)> serve)
