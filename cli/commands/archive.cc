@@ -87,6 +87,7 @@ struct Import {
   ExportedApp archive;
   std::string name;
   std::size_t routes = 0, resources = 0;
+  std::string left_out{};  // a line for each route that this cluster can't have
 
   [[nodiscard]] json::object document(const char* file) const {
     const auto found = archive.documents.find(file);
@@ -183,7 +184,12 @@ Status add_routes(Import& import) {
     if (service.starts_with(before)) route["service"] = import.name + "-" + service.substr(before.size());
     const auto created = import.client.post(import.path() + "/routes", route);
     if (created) ++import.routes;
-    if (!created && created.error().kind != Failure::kConflict) return created.error().context("add a route");
+    if (created || created.error().kind == Failure::kConflict) continue;
+    // Ports are the cluster's to give; another one has other ports.
+    if (text_of(route, "type") != "tcp" || created.error().code != ErrorCode::kValidation)
+      return created.error().context("add a route");
+    import.left_out += "Not added: a route from port " + std::to_string(number_of(route, "port")) + " to " +
+                       text_of(route, "service") + ": " + created.error().what + "\n";
   }
   return Done{};
 }
@@ -221,6 +227,7 @@ Result<int> import_app(Session& session, const Arguments& arguments) {
   if (!begun) return begun.error();
   if (auto done = carry_out(import, arguments.has("routes")); !done)
     return done.error().context("import " + import.name);
+  session.err() << import.left_out;
   return session.done("Imported " + import.name + " (added " + std::to_string(import.routes) + " routes, provisioned " +
                           std::to_string(import.resources) + " resources)\n",
                       {{"app", import.name}, {"routes", import.routes}, {"resources", import.resources}});

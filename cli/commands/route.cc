@@ -107,6 +107,17 @@ Error route_error(const Error& error) {
         .advise("openssl x509 -in <file> -noout -dates -subject shows what the certificate is.");
   if (says("Port reserved"))
     return error.as(ErrorCode::kPortTaken).advise("Choose another port; without -p the cluster chooses a free one.");
+  if (says("can't be opened"))
+    return error.as(ErrorCode::kPortTaken)
+        .advise("ss -ltnp shows who listens on the node; without -p the cluster chooses a port that is free.");
+  if (says("for TCP routes"))
+    return error.as(ErrorCode::kValidation)
+        .advise("Choose a port of that range with -p; without it the cluster chooses a free one.");
+  if (says("Duplicate route: port"))
+    return error.as(ErrorCode::kPortTaken)
+        .advise(
+            "Choose another port, or none: the cluster chooses a free one. 'flynn -a <other app> route' lists an "
+            "app's.");
   if (error.kind == Failure::kConflict)
     return error.as(ErrorCode::kRouteTaken).advise("'flynn -a <other app> route' shows which app has it.");
   return error;
@@ -123,7 +134,8 @@ Result<json::object> post_route(Session& session, const Arguments& arguments, js
   route["service"] = arguments.value("service", *app + "-web");
   route["drain_backends"] = true;
   read_switches(arguments, route);
-  const std::string what = text_of(route, "type") == "tcp" ? "a TCP port" : text_of(route, "domain");
+  const std::string tcp_port = *port == 0 ? "a TCP port" : "TCP port " + std::to_string(*port);
+  const std::string what = text_of(route, "type") == "tcp" ? tcp_port : text_of(route, "domain");
   Change change{{"lead " + what + " to " + text_of(route, "service")}, "", ""};
   if (auto begun = session.begin(change); !begun) return begun.error();
   const auto created = (*client)->post("/apps/" + percent_encode(*app) + "/routes", route);
@@ -184,6 +196,10 @@ Change update_of(const std::string& app, const std::string& id, const json::obje
     change.steps.push_back("lead " + id + " to " + text_of(after, "service"));
     options += " -s " + shell_quoted(text_of(before, "service"));
   }
+  if (const std::int64_t port = number_of(before, "port"); port != number_of(after, "port")) {
+    change.steps.push_back("move " + id + " to port " + std::to_string(number_of(after, "port")));
+    options += " -p " + std::to_string(port);
+  }
   for (const Flag& flag : kFlags) {
     if (flag_of(before, flag.member) == flag_of(after, flag.member)) continue;
     change.steps.push_back(std::string("set ") + flag.member + " to " + yes_no(flag_of(after, flag.member)));
@@ -204,8 +220,11 @@ Result<int> update(Session& session, const Arguments& arguments) {
   if (!current) return current.error();
   json::object route = as_object(*current);
   const bool tcp = text_of(route, "type") == "tcp";
-  if (tcp && !arguments.has("service")) return usage_error("No service name given");
+  if (!tcp && arguments.has("port")) return usage_error("an HTTP route has no port of its own");
+  const auto port = read_port(arguments);
+  if (!port) return port.error();
   const json::object before = route;
+  if (*port != 0) route["port"] = *port;
   for (const char* member : {"certificate", "tls_cert", "tls_key"}) route.erase(member);
   if (arguments.has("service")) route["service"] = arguments.value("service");
   if (auto read = read_certificate(arguments, route); !read) return read.error();
@@ -219,7 +238,9 @@ Result<int> update(Session& session, const Arguments& arguments) {
 
 /// The command that makes a route like this one.
 std::string adding(const json::object& route) {
-  const std::string service = " -s " + shell_quoted(text_of(route, "service"));
+  std::string service = " -s " + shell_quoted(text_of(route, "service"));
+  if (flag_of(route, "leader")) service += " --leader";
+  if (!flag_of(route, "drain_backends")) service += " --no-drain-backends";
   if (text_of(route, "type") == "tcp") {
     return " route add tcp -p " + std::to_string(number_of(route, "port")) + service;
   }
@@ -269,6 +290,7 @@ CommandList route_commands() {
        "<id>",
        "Change a route",
        {service,
+        {'p', "port", "port", "tcp: the port to move to"},
         cert,
         key,
         sticky,

@@ -1,8 +1,9 @@
 /// The end of an app: routes, jobs, resources, releases, logs; at last the app itself.
 ///
-/// The mark `_deleting` is written before the answer, so that a deletion that was interrupted is resumed; every step
-/// may be repeated.
+/// The mark `_deleting` is written before the answer, with the note that has it carried out; every step may be
+/// repeated.
 #include "apps.h"
+#include "deletions.h"
 #include "deployments.h"
 #include "http_routes.h"
 #include "providers.h"
@@ -49,7 +50,7 @@ Outcome<Deleted> delete_parts(Context& context, const std::string& app_id) {
   auto releases = releases_of_app(context, app_id);
   if (!releases) return releases.error();
   for (const Kv& release : *releases) {
-    auto done = delete_release_now(context, app_id, release, false);
+    auto done = delete_release_now(context, app_id, release, Asked::with_others);
     if (!done) return done.error();
     out.releases.push_back(json::object{{"id", text_of(release.value, "id")}});
   }
@@ -70,33 +71,35 @@ json::object deletion_data(const std::string& app_id, const Deleted& deleted, co
   return {{"app_deletion", std::move(report)}, {"error", error}};
 }
 
-void delete_now(Context& context, const std::string& app_id, const std::string& name) {
-  auto deleted = delete_parts(context, app_id);
-  if (context.stopping) return;  // the next instance goes on
+json::object note_of(const std::string& app_id) { return {{"kind", "app"}, {"app", app_id}}; }
+
+}  // namespace
+
+Verdict end_app(Context& context, const std::string& app_id) {
+  auto app = context.store.get(app_key(app_id));
+  if (!app) return app.error();
   Change change;
+  change.remove(app_deletion_key(app_id));
+  if (!*app) return context.store.must_commit(change);
+  auto deleted = delete_parts(context, app_id);
+  if (context.stopping) return std::nullopt;  // the next instance goes on
   if (deleted) {
-    change.remove(app_key(app_id)).remove(app_name_key(name)).remove_prefix("app-releases/" + app_id + "/");
+    change.remove(app_key(app_id)).remove(app_name_key(text_of((*app)->value, "name")));
+    change.remove_prefix("app-releases/" + app_id + "/");
     change.remove_prefix("deployments/" + app_id + "/").remove_prefix("scale-requests/" + app_id + "/");
     change.event({app_id, "app_deletion", app_id, deletion_data(app_id, *deleted, "")});
   } else {
-    auto app = context.store.get(app_key(app_id));
-    if (app && *app) {  // a deletion that failed is over: asking again begins a new one
-      json::object kept = (*app)->value;
+    auto left = context.store.get(app_key(app_id));
+    if (!left) return left.error();
+    if (*left) {  // a deletion that failed is over: asking again begins a new one
+      json::object kept = (*left)->value;
       kept.erase("_deleting");
       change.put(app_key(app_id), std::move(kept));
     }
     change.event({app_id, "app_deletion", app_id, deletion_data(app_id, {}, deleted.error().message)});
   }
-  if (auto done = context.store.commit(change); !done) {
-    context.log.error("app_deletion_not_recorded", {{"app", app_id}, {"error", done.error().message}});
-  }
+  return context.store.must_commit(change);
 }
-
-void begin(Context& context, const std::string& app_id, const std::string& name) {
-  context.later("delete app " + app_id, [&context, app_id, name] { delete_now(context, app_id, name); });
-}
-
-}  // namespace
 
 Outcome<HttpResponse> delete_app(Context& context, const HttpRequest&, const Params& params) {
   auto app = find_app(context, params[0]);
@@ -106,24 +109,27 @@ Outcome<HttpResponse> delete_app(Context& context, const HttpRequest&, const Par
   }
   if (Verdict bad = refuse_deletion_of_plugin(context, app->value)) return *bad;
   if (flag_of(app->value, "_deleting")) return empty_answer();
+  const std::string id = text_of(app->value, "id");
   json::object marked = app->value;
   marked["_deleting"] = true;
   Change change;
   change.require(app->key, app->mod_revision).put(app->key, std::move(marked));
+  change.put(app_deletion_key(id), note_of(id));
   if (Verdict bad = context.store.must_commit(change)) return *bad;
-  begin(context, text_of(app->value, "id"), text_of(app->value, "name"));
   return empty_answer();
 }
 
-void resume_app_deletions(Context& context) {
+Verdict note_marked_apps(Context& context) {
   auto apps = context.store.range("apps/");
-  if (!apps) {
-    context.log.warn("deletions_not_resumed", {{"error", apps.error().message}});
-    return;
-  }
+  if (!apps) return apps.error();
   for (const Kv& app : *apps) {
-    if (flag_of(app.value, "_deleting")) begin(context, text_of(app.value, "id"), text_of(app.value, "name"));
+    const std::string id = text_of(app.value, "id");
+    if (!flag_of(app.value, "_deleting")) continue;
+    Change change;
+    change.require(app.key, app.mod_revision).put(app_deletion_key(id), note_of(id));
+    if (auto done = context.store.commit(change); !done) return done.error();
   }
+  return std::nullopt;
 }
 
 }  // namespace flynn::controller

@@ -3,8 +3,11 @@
 
 #include <sys/socket.h>
 
+#include <map>
 #include <mutex>
+#include <optional>
 
+#include "document.h"
 #include "node_door_test.h"
 
 namespace flynn::controller {
@@ -32,12 +35,21 @@ class CompanionsDoor : public NodeDoor {
         {"id", app_id + "." + name}, {"app_id", app_id}, {"path", "/volumes/" + app_id + "/" + name}, {"bytes", 4096}});
   }
 
+  /// From now on there is a router. Ports of TCP routes: null, it serves none; else why those of `refused` can't be
+  /// had.
+  void add_router(std::optional<std::map<std::int64_t, std::string>> refused) {
+    const std::lock_guard lock(mutex_);
+    router_ = true;
+    refused_ports_ = std::move(refused);
+  }
+
   Result<Reply> call(std::string_view interface, std::string_view method, const json::object& body, Deadline deadline,
                      const std::vector<int>& fds) override {
     if (interface == "flynn.host/1") return host(method, body);
     if (interface == "flynn.scheduler/1") return scheduler(method, body);
     if (interface == "flynn.logs/1") return logs(method, body);
     if (interface == "flynn.database/1") return database(method);
+    if (interface == "flynn.router/1") return router(method);
     return NodeDoor::call(interface, method, body, deadline, fds);
   }
 
@@ -97,7 +109,30 @@ class CompanionsDoor : public NodeDoor {
     return Reply{json::object{{"id", "db-" + new_uuid()}, {"env", {{"DATABASE_URL", "postgres://db/x"}}}}};
   }
 
+  Result<Reply> router(std::string_view method) {
+    const std::lock_guard lock(mutex_);
+    if (!router_) return Error{Code::not_found, "nobody provides flynn.router/1"};
+    if (method != "Routes") return Error{Code::unimplemented, "no such method"};
+    json::object reply{{"routes", json::array{}}};
+    if (!refused_ports_) return Reply{std::move(reply)};
+    auto stored = call("flynn.store/1", "Range", {{"prefix", "routes/tcp/"}});
+    if (!stored) return stored.error();
+    json::array tcp;
+    for (const json::value& kv : array_of(stored->body, "kvs")) {
+      const json::object route = object_of(kv.as_object(), "value");
+      const auto refused = refused_ports_->find(number_of(route, "port"));
+      const bool open = refused == refused_ports_->end();
+      json::object one{{"id", text_of(route, "id")}, {"port", number_of(route, "port")}, {"open", open}};
+      if (!open) one["error"] = refused->second;
+      tcp.push_back(std::move(one));
+    }
+    reply["tcp_routes"] = std::move(tcp);
+    return Reply{std::move(reply)};
+  }
+
   std::mutex mutex_;
+  bool router_ = false;
+  std::optional<std::map<std::int64_t, std::string>> refused_ports_{std::map<std::int64_t, std::string>{}};
   json::array volumes_;
   std::map<std::string, json::object> statuses_;  // of jobs
 };

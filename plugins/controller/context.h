@@ -29,7 +29,7 @@ struct Settings {
   std::string stacks_file, layers_dir, ca_cert_file;
   std::string advertise;  // "address:port" that discovery and the router reach
   std::int64_t events_max = 100'000;
-  std::int64_t tcp_port_first = 3000, tcp_port_last = 3500;  // chosen for TCP routes that name no port
+  std::int64_t tcp_port_first = 3000, tcp_port_last = 3500;  // all that TCP routes may have
   std::int64_t process_memory_bytes = 1LL << 30;
 };
 
@@ -69,6 +69,8 @@ struct Context {
   std::atomic<bool> stopping{false};
   /// A migration of the domain could not go on, and must be tried again.
   std::atomic<bool> domain_migration_waits{false};
+  /// A deletion could not be recorded, and must be tried again.
+  std::atomic<bool> deletions_wait{false};
   /// Deployments or scale requests have changed in the store.
   std::atomic<bool> work_changed{true};
 

@@ -3,6 +3,7 @@
 #include "apps.h"
 #include "bootstrap.h"
 #include "cluster_domain.h"
+#include "deletions.h"
 #include "domain_migration.h"
 #include "list_stream.h"
 
@@ -31,6 +32,12 @@ Controller::Controller(Door& door, Log& log, Settings settings, ListenerOptions 
           options_of(std::move(listener), api_), [this](HttpRequest& request) { return api_.handle(request); }, pump_),
       events_(door, log, "events/", [this](const StoreEvent& event) { publish_event(context_, event); }),
       formations_(door, log, "formations/", [this](const StoreEvent& event) { publish_formation(context_, event); }),
+      deletions_(
+          door, log, note_key(kDeletionKind, ""),
+          [this](const StoreEvent& event) {
+            if (event.kind == EventKind::put) look_for_deletions();
+          },
+          [this] { look_for_deletions(); }),
       jobs_mirror_(door, log, "jobs/status/",
                    {[this](const RangeResult& all) { context_.jobs.replace(all.kvs); },
                     [this](std::int64_t, const std::vector<StoreEvent>& events) { context_.jobs.apply(events); }}),
@@ -50,6 +57,7 @@ Result<void> Controller::start() {
   if (!problem.empty()) return Error{Code::internal, problem};
   events_.start("ctl-events");
   formations_.start("ctl-forms");
+  deletions_.start("ctl-deletions");
   jobs_mirror_.start("ctl-jobs");
   tasks_.start();
   reconciler_.start([this] { tick(); });
@@ -73,7 +81,10 @@ Result<void> Controller::activate() {
   register_anew_ = true;
   reconciler_.begin();
   context_.gate.open();
-  tasks_.add("resume deletions", [this] { resume_app_deletions(context_); });
+  tasks_.add("note deletions of before", [this] {
+    if (Verdict bad = note_marked_apps(context_)) context_.log.warn("deletions_not_noted", {{"error", bad->message}});
+  });
+  look_for_deletions();
   tasks_.add("resume the migration of the domain", [this] { resume_domain_migration(context_); });
   tasks_.add("end the records of interrupted backups", [this] { context_.backups.end_interrupted(); });
   tasks_.add("index the events", [this] {
@@ -109,6 +120,7 @@ void Controller::stop() {
   pump_.stop();
   events_.stop();
   formations_.stop();
+  deletions_.stop();
   jobs_mirror_.stop();
 }
 
@@ -124,8 +136,13 @@ Result<json::object> Controller::status() {
                       {"streams", static_cast<std::int64_t>(pump_.count())}};
 }
 
+void Controller::look_for_deletions() {
+  tasks_.add("carry out deletions", [this] { carry_out_deletions(context_); });
+}
+
 void Controller::tick() {
   register_service();
+  if (context_.deletions_wait.exchange(false)) look_for_deletions();
   if (context_.domain_migration_waits.exchange(false))
     tasks_.add("resume the migration of the domain", [this] { resume_domain_migration(context_); });
   if (bootstrapped_ || bootstrapping_.exchange(true)) return;

@@ -39,13 +39,14 @@ class Controller {
 
  private:
   void tick();
+  void look_for_deletions();
   void register_service();
 
   Context context_;
   StreamPump pump_;
   Api api_;
   HttpListener listener_;
-  StoreFollower events_, formations_;
+  StoreFollower events_, formations_, deletions_;
   StoreMirror jobs_mirror_;
   TaskQueue tasks_;
   Reconciler reconciler_;

@@ -221,6 +221,58 @@ TEST_F(ControllerSwap, TheNextOneEndsTheDeletionThatTheOldOneWasAt) {
   EXPECT_TRUE(eventually([&] { return next.ask("GET", "/apps/shop").status == 404; }));
 }
 
+TEST_F(ControllerSwap, TheNextOneCarriesOutDeletionsThatTheOldOneIsStillAskedFor) {
+  const auto artifact = old_.made(
+      "/artifacts", {{"type", "flynn"},
+                     {"uri", "http://blobstore.discoverd/i.json"},
+                     {"manifest", {{"entrypoints", {{"_default", json::object{}}}}, {"rootfs", json::array{}}}}});
+  const auto release = old_.made("/releases", {{"app_id", app_},
+                                               {"artifacts", json::array{artifact}},
+                                               {"processes", {{"web", {{"args", json::array{"serve"}}}}}}});
+  EXPECT_EQ(old_.ask("POST", "/apps", {{"name", "left"}}).status, 200);
+  const auto job = new_uuid();
+  Instance next(node_, log_);
+  old_->quiesce();
+  EXPECT_TRUE(next->activate().ok());
+  put_job(job, "up");
+  EXPECT_TRUE(next.has_told(job, "up")) << "by then it has looked for what is to be done";
+  EXPECT_EQ(next.ask("POST", "/apps", {{"name", "first"}}).status, 200);
+  EXPECT_EQ(next.ask("DELETE", "/apps/first").status, 200);
+  EXPECT_TRUE(eventually([&] { return next.ask("GET", "/apps/first").status == 404; }));
+
+  // Of clients whose connections are still open.
+  EXPECT_EQ(old_.ask("DELETE", "/apps/left").status, 200);
+  EXPECT_EQ(old_.ask("DELETE", "/apps/shop/releases/" + release).status, 200);
+  EXPECT_EQ(old_.ask("POST", "/apps/shop/gc").status, 200);
+
+  EXPECT_TRUE(eventually([&] { return next.ask("GET", "/apps/left").status == 404; }));
+  EXPECT_TRUE(eventually([&] { return next.ask("GET", "/releases/" + release).status == 404; }));
+  const auto told = [&](const std::string& type) {
+    const auto events = parse_json(next.ask("GET", "/events?app_id=" + app_ + "&object_types=" + type).body);
+    return events && events->is_array() ? events->get_array().size() : 0U;
+  };
+  EXPECT_TRUE(eventually([&] { return told("app_garbage_collection") == 1; }));
+  EXPECT_EQ(told("release_deletion"), 1U);
+}
+
+TEST_F(ControllerSwap, ADeletionThatAnOlderVersionMarkedIsCarriedOut) {
+  old_->quiesce();
+  const auto stored = node_.call("flynn.store/1", "Get", {{"key", "apps/" + app_}});
+  ASSERT_TRUE(stored.ok());
+  json::object app = object_of(object_of(stored->body, "kv"), "value");
+  app["_deleting"] = true;  // and no note
+  const json::object put{{"put", {{"key", "apps/" + app_}, {"value", app}}}};
+  ASSERT_TRUE(node_
+                  .call("flynn.store/1", "Txn",
+                        {{"compare", json::array{}}, {"then", json::array{put}}, {"else", json::array{}}})
+                  .ok());
+  Instance next(node_, log_);
+
+  EXPECT_TRUE(next->activate().ok());
+
+  EXPECT_TRUE(eventually([&] { return next.ask("GET", "/apps/shop").status == 404; }));
+}
+
 TEST_F(ControllerSwap, WorksAgainAfterASwapThatFailed) {
   old_->quiesce();
   const auto job = new_uuid();

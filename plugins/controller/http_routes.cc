@@ -6,67 +6,12 @@
 
 #include "cluster_domain.h"
 #include "route_rules.h"
+#include "route_store.h"
+#include "tcp_routes.h"
 #include "validation.h"
 
 namespace flynn::controller {
 namespace {
-
-std::string route_key(const std::string& type, const std::string& id) { return "routes/" + type + "/" + id; }
-
-std::string owner_of(const std::string& app_id) { return "controller/apps/" + app_id; }
-
-/// One key for each domain and path (or port): two writers can't both take it.
-std::string place_key(const std::string& type, const std::string& place) {
-  return note_key("route-places", type + "/" + sha256_hex(place));
-}
-std::string place_key(const json::object& route) {
-  std::string place = text_of(route, "type") == "tcp" ? std::to_string(number_of(route, "port"))
-                                                      : text_of(route, "domain") + text_of(route, "path");
-  return place_key(text_of(route, "type"), place);
-}
-
-Outcome<std::vector<json::object>> all_routes(Context& context, const std::string& type) {
-  auto routes = context.store.range("routes/" + type + "/");
-  if (!routes) return routes.error();
-  std::vector<json::object> out;
-  for (Kv& kv : *routes) out.push_back(std::move(kv.value));
-  return out;
-}
-
-json::object common_of(const std::string& type, const std::string& app_id, const json::object& asked) {
-  std::string now = now_text();
-  // An id or owner that the client sends is from another app or cluster: never taken.
-  return {{"type", type},
-          {"id", new_uuid()},
-          {"parent_ref", owner_of(app_id)},
-          {"service", text_of(asked, "service")},
-          {"port", number_of(asked, "port")},
-          {"leader", flag_of(asked, "leader")},
-          {"drain_backends", flag_of(asked, "drain_backends")},
-          {"created_at", now},
-          {"updated_at", now}};
-}
-
-Outcome<json::object> store_route(Context& context, const std::string& app_id, json::object route) {
-  std::string id = text_of(route, "id");
-  std::string key = route_key(text_of(route, "type"), id);
-  Change change;
-  change.require(place_key(route), 0).put(place_key(route), {{"route", id}}).put(key, route);
-  change.event({app_id, "route", id, public_form(route)});
-  auto done = context.store.commit(change);
-  if (!done) return done.error();
-  if (*done == Commit::conflict) return conflict("Duplicate route", place_of(route));
-  return route;
-}
-
-Outcome<json::object> add_tcp_route(Context& context, const std::string& app_id, const json::object& asked) {
-  auto others = all_routes(context, "tcp");
-  if (!others) return others.error();
-  json::object route = common_of("tcp", app_id, asked);
-  if (Verdict bad = choose_tcp_port(route, *others, context.settings.tcp_port_first, context.settings.tcp_port_last))
-    return *bad;
-  return store_route(context, app_id, std::move(route));
-}
 
 Outcome<HttpResponse> create_route(Context& context, const HttpRequest& request, const Params& params) {
   auto asked = body_of(request);
@@ -104,7 +49,7 @@ Outcome<HttpResponse> list_routes(Context& context, const HttpRequest&, const Pa
 Outcome<HttpResponse> list_app_routes(Context& context, const HttpRequest&, const Params& params) {
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
-  return answer_routes(context, owner_of(text_of(app->value, "id")));
+  return answer_routes(context, route_owner(text_of(app->value, "id")));
 }
 
 Outcome<Kv> find_route(Context& context, const Params& params) {
@@ -114,7 +59,7 @@ Outcome<Kv> find_route(Context& context, const Params& params) {
   if ((params[1] != "http" && params[1] != "tcp") || !id) return not_found("route");
   auto route = context.store.get(route_key(params[1], *id));
   if (!route) return route.error();
-  if (!*route || text_of((*route)->value, "parent_ref") != owner_of(text_of(app->value, "id")))
+  if (!*route || text_of((*route)->value, "parent_ref") != route_owner(text_of(app->value, "id")))
     return not_found("route");
   return std::move(**route);
 }
@@ -145,25 +90,14 @@ Outcome<HttpResponse> put_route(Context& context, const HttpRequest& request, co
     auto certificate = certificate_of(*asked, text_of(changed, "id"));
     if (!certificate) return certificate.error();
     if (!certificate->is_null()) changed["certificate"] = *certificate;
-    auto others = all_routes(context, "http");
+    auto others = all_routes_but(context, changed);
     if (!others) return others.error();
-    std::erase_if(*others, [&](const json::object& other) { return text_of(other, "id") == text_of(changed, "id"); });
     if (Verdict bad = check_http_route(changed, *others)) return *bad;
   }
   changed["updated_at"] = now_text();
-  Change change;
-  change.require(route->key, route->mod_revision).put(route->key, changed);
-  std::string app_id = text_of(changed, "parent_ref").substr(owner_of("").size());
-  change.event({app_id, "route", text_of(changed, "id"), public_form(changed)});
-  if (Verdict bad = context.store.must_commit(change)) return *bad;
+  if (Verdict bad = http ? replace_route(context, *route, changed) : change_tcp_route(context, *route, *asked, changed))
+    return *bad;
   return json_answer(public_form(changed));
-}
-
-Verdict remove_route(Context& context, const std::string& app_id, const Kv& route) {
-  Change change;
-  change.require(route.key, route.mod_revision).remove(route.key).remove(place_key(route.value));
-  change.event({app_id, "route_deletion", text_of(route.value, "id"), public_form(route.value)});
-  return context.store.must_commit(change);
 }
 
 Outcome<HttpResponse> delete_route(Context& context, const HttpRequest&, const Params& params) {
@@ -174,8 +108,7 @@ Outcome<HttpResponse> delete_route(Context& context, const HttpRequest&, const P
     if (!others) return others.error();
     if (Verdict bad = check_http_removal(route->value, *others)) return *bad;
   }
-  std::string app_id = text_of(route->value, "parent_ref").substr(owner_of("").size());
-  if (Verdict bad = remove_route(context, app_id, *route)) return *bad;
+  if (Verdict bad = remove_route(context, *route)) return *bad;
   return empty_answer();
 }
 
@@ -197,11 +130,11 @@ std::optional<json::object> sibling_of(const json::object& route, const std::str
 }  // namespace
 
 bool is_route_of(const json::object& route, const std::string& app_id) {
-  return text_of(route, "parent_ref") == owner_of(app_id);
+  return text_of(route, "parent_ref") == route_owner(app_id);
 }
 
 Outcome<std::optional<Kv>> http_route_at(Context& context, const std::string& domain, const std::string& path) {
-  auto place = context.store.get(place_key("http", domain + path));
+  auto place = context.store.get(http_place_key(domain + path));
   if (!place) return place.error();
   if (!*place) return std::optional<Kv>{};
   return context.store.get(route_key("http", text_of((*place)->value, "route")));
@@ -245,7 +178,7 @@ Outcome<CopiedRoutes> copy_http_routes(Context& context, const std::string& from
       copied.skipped.push_back(place);
       continue;
     }
-    auto stored = store_route(context, owner.substr(owner_of("").size()), std::move(*sibling));
+    auto stored = store_route(context, std::move(*sibling));
     if (!stored && stored.error().status != 409) return stored.error();
     if (stored) {
       ++copied.added;
@@ -260,7 +193,7 @@ Outcome<CopiedRoutes> copy_http_routes(Context& context, const std::string& from
 Outcome<json::object> add_http_route(Context& context, const std::string& app_id, const json::object& asked) {
   auto others = all_routes(context, "http");
   if (!others) return others.error();
-  json::object route = common_of("http", app_id, asked);
+  json::object route = new_route("http", app_id, asked);
   route["domain"] = lower(text_of(asked, "domain"));
   route["path"] = normal_path(text_of(asked, "path"));
   route["sticky"] = flag_of(asked, "sticky");
@@ -268,24 +201,24 @@ Outcome<json::object> add_http_route(Context& context, const std::string& app_id
   if (Verdict bad = check_http_route(route, *others)) return *bad;
   // An app that is closed is closed on its new routes too.
   const bool closed = std::any_of(others->begin(), others->end(), [&](const json::object& other) {
-    return text_of(other, "parent_ref") == owner_of(app_id) && flag_of(other, "maintenance");
+    return text_of(other, "parent_ref") == route_owner(app_id) && flag_of(other, "maintenance");
   });
   if (closed) route["maintenance"] = true;
   auto certificate = certificate_of(asked, text_of(route, "id"));
   if (!certificate) return certificate.error();
   if (!certificate->is_null()) route["certificate"] = *certificate;
-  return store_route(context, app_id, std::move(route));
+  return store_route(context, std::move(route));
 }
 
 Outcome<json::array> remove_routes_of_app(Context& context, const std::string& app_id) {
-  auto routes = routes_newest_first(context, owner_of(app_id));
+  auto routes = routes_newest_first(context, route_owner(app_id));
   if (!routes) return routes.error();
   // Those with a path depend on the default route of their domain.
   std::stable_partition(routes->begin(), routes->end(),
                         [](const Kv& kv) { return text_of(kv.value, "path", "/") != "/"; });
   json::array removed;
   for (const Kv& route : *routes) {
-    if (Verdict bad = remove_route(context, app_id, route)) return *bad;
+    if (Verdict bad = remove_route(context, route)) return *bad;
     removed.push_back(public_form(route.value));
   }
   return removed;

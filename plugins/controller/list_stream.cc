@@ -1,5 +1,7 @@
 #include "list_stream.h"
 
+#include "domain_migration.h"
+
 namespace flynn::controller {
 
 bool wants_stream(const HttpRequest& request) {
@@ -49,6 +51,8 @@ void publish_event(Context& context, const StoreEvent& event) {
   if ((type == "deployment" && text_of(data, "status") == "pending") ||
       (type == "scale_request" && text_of(data, "state") == "pending"))
     context.kick();
+  if (type == "domain_migration")
+    context.later("go on with the migration of the domain", [&context] { resume_domain_migration(context); });
   const bool sink = type == "sink" || type == "sink_deletion";
   if (sink || type == "volume") publish_item(context, sink ? "sinks" : "volumes", data);
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "deletions.h"
 #include "releases.h"
 
 namespace flynn::controller {
@@ -58,10 +59,26 @@ Verdict delete_artifact(Context& context, const std::string& id, json::array& fi
   return std::nullopt;
 }
 
+json::object release_event(const std::string& app_id, const std::string& id, const DeletedRelease& deleted,
+                           const std::string& error) {
+  json::object report{
+      {"app", app_id}, {"release", id}, {"remaining_apps", deleted.remaining_apps}, {"deleted_files", deleted.files}};
+  return {{"release_deletion", std::move(report)}, {"error", error}};
+}
+
+/// The end of what was asked for: its note goes, and whoever waits is told.
+Verdict tell_end(Context& context, const std::string& app_id, const std::string& id, const DeletedRelease& deleted,
+                 const std::string& error) {
+  Change change;
+  change.remove(release_deletion_key(app_id, id));
+  change.event({app_id, "release_deletion", id, release_event(app_id, id, deleted, error)});
+  return context.store.must_commit(change);
+}
+
 }  // namespace
 
 Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& app_id, const Kv& release,
-                                           bool with_event) {
+                                           Asked asked) {
   std::string id = text_of(release.value, "id");
   DeletedRelease out;
   auto releases = context.store.range("releases/");
@@ -77,12 +94,9 @@ Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& 
   }
   Change change;
   change.remove(release.key).remove("app-releases/" + app_id + "/" + id).remove(formation_key(app_id, id));
-  if (with_event) {
-    json::object data{
-        {"release_deletion",
-         {{"app", app_id}, {"release", id}, {"remaining_apps", out.remaining_apps}, {"deleted_files", out.files}}},
-        {"error", ""}};
-    change.event({app_id, "release_deletion", id, std::move(data)});
+  if (asked == Asked::by_itself) {
+    change.remove(release_deletion_key(app_id, id));
+    change.event({app_id, "release_deletion", id, release_event(app_id, id, out, "")});
   }
   if (Verdict bad = context.store.must_commit(change)) return *bad;
   return out;
@@ -97,17 +111,25 @@ Outcome<HttpResponse> delete_release(Context& context, const HttpRequest&, const
   std::string id = text_of(release->value, "id");
   if (text_of(release->value, "app_id") != app_id) return not_found("release " + id);
   if (text_of(app->value, "release") == id) return validation("", "cannot delete current app release");
-  context.later("delete release " + id, [&context, app_id, id, kv = *release] {
-    auto done = delete_release_now(context, app_id, kv, true);
-    if (done) return;
-    json::object data{
-        {"release_deletion",
-         {{"app", app_id}, {"release", id}, {"remaining_apps", json::array{}}, {"deleted_files", json::array{}}}},
-        {"error", done.error().message}};
-    auto told = context.store.commit(Change().event({app_id, "release_deletion", id, std::move(data)}));
-    if (!told) context.log.error("event_not_written", {{"release", id}, {"error", told.error().message}});
-  });
+  Change change;
+  change.require(release->key, release->mod_revision);
+  change.put(release_deletion_key(app_id, id), {{"kind", "release"}, {"app", app_id}, {"release", id}});
+  if (Verdict bad = context.store.must_commit(change)) return *bad;
   return empty_answer();
+}
+
+Verdict end_release(Context& context, const std::string& app_id, const std::string& id) {
+  auto app = context.store.get(app_key(app_id));
+  if (!app) return app.error();
+  if (!*app) return context.store.must_commit(Change().remove(release_deletion_key(app_id, id)));
+  // Since it was asked for it may have been deployed.
+  if (text_of((*app)->value, "release") == id)
+    return tell_end(context, app_id, id, {}, "cannot delete current app release");
+  auto release = context.store.get(release_key(id));
+  if (!release) return release.error();
+  if (!*release) return tell_end(context, app_id, id, {}, "");
+  auto done = delete_release_now(context, app_id, **release, Asked::by_itself);
+  return done ? Verdict() : tell_end(context, app_id, id, {}, done.error().message);
 }
 
 Outcome<json::array> collect_garbage_of(Context& context, const std::string& app_id) {
@@ -130,7 +152,7 @@ Outcome<json::array> collect_garbage_of(Context& context, const std::string& app
     std::string id = text_of(release.value, "id");
     if (in_use.contains(id) || text_of(object_of(release.value, "meta"), "git") != "true") continue;
     if (--keep >= 0) continue;
-    auto done = delete_release_now(context, app_id, release, false);
+    auto done = delete_release_now(context, app_id, release, Asked::with_others);
     if (!done) return done.error();
     deleted.push_back(json::value(id));
   }
@@ -141,14 +163,20 @@ Outcome<HttpResponse> collect_garbage(Context& context, const HttpRequest&, cons
   auto app = find_app(context, params[0]);
   if (!app) return app.error();
   std::string app_id = text_of(app->value, "id");
-  context.later("garbage of app " + app_id, [&context, app_id] {
-    auto deleted = collect_garbage_of(context, app_id);
-    json::object report{{"app_id", app_id}, {"deleted_releases", deleted ? *deleted : json::array{}}};
-    json::object data{{"app_garbage_collection", std::move(report)}, {"error", deleted ? "" : deleted.error().message}};
-    auto told = context.store.commit(Change().event({app_id, "app_garbage_collection", app_id, std::move(data)}));
-    if (!told) context.log.error("event_not_written", {{"app", app_id}, {"error", told.error().message}});
-  });
+  Change change;
+  change.require(app->key, app->mod_revision);
+  change.put(garbage_key(app_id), {{"kind", "garbage"}, {"app", app_id}});
+  if (Verdict bad = context.store.must_commit(change)) return *bad;
   return empty_answer();
+}
+
+Verdict end_garbage(Context& context, const std::string& app_id) {
+  auto deleted = collect_garbage_of(context, app_id);
+  json::object report{{"app_id", app_id}, {"deleted_releases", deleted ? *deleted : json::array{}}};
+  json::object data{{"app_garbage_collection", std::move(report)}, {"error", deleted ? "" : deleted.error().message}};
+  Change change;
+  change.remove(garbage_key(app_id)).event({app_id, "app_garbage_collection", app_id, std::move(data)});
+  return context.store.must_commit(change);
 }
 
 }  // namespace flynn::controller

@@ -21,10 +21,15 @@ struct DeletedRelease {
   json::array files;
   json::array remaining_apps;
 };
-Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& app_id, const Kv& release,
-                                           bool with_event);
+/// By itself: its end is an event, and ends the note (deletions.h).
+enum class Asked { by_itself, with_others };
+Outcome<DeletedRelease> delete_release_now(Context& context, const std::string& app_id, const Kv& release, Asked asked);
+/// Notes the deletion, which is then done in the background; the event `release_deletion` says how it ended.
 Outcome<HttpResponse> delete_release(Context& context, const HttpRequest& request, const Params& params);
 Outcome<HttpResponse> collect_garbage(Context& context, const HttpRequest& request, const Params& params);
+/// What these two noted, now. An error: nothing was recorded.
+Verdict end_release(Context& context, const std::string& app_id, const std::string& id);
+Verdict end_garbage(Context& context, const std::string& app_id);
 /// Deletes releases of a push that are neither current, nor among the newest `gc.max_inactive_slug_releases`, nor in
 /// use.
 Outcome<json::array> collect_garbage_of(Context& context, const std::string& app_id);

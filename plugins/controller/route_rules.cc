@@ -86,7 +86,7 @@ Verdict check_http_route(const json::object& route, const std::vector<json::obje
                         "cannot create route with mismatch drain_backends (set on another route of the same service)");
     }
     if (text_of(other, "domain") != domain) continue;
-    if (text_of(other, "path") == path) return conflict("Duplicate route", place_of(other));
+    if (text_of(other, "path") == path) return duplicate_route(other);
     has_default = has_default || text_of(other, "path") == "/";
   }
   if (!has_default)
@@ -103,25 +103,37 @@ Verdict check_http_removal(const json::object& route, const std::vector<json::ob
   return std::nullopt;
 }
 
-Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others, std::int64_t first,
-                        std::int64_t last) {
+Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others, const PortRange& range) {
   if (!is_service_name(text_of(route, "service"))) return validation("service", "must be set to a service name");
   std::set<std::int64_t> taken;
   std::int64_t port = number_of(route, "port");
   for (const json::object& other : others) {
     taken.insert(number_of(other, "port"));
-    if (port != 0 && number_of(other, "port") == port) return conflict("Duplicate route", place_of(other));
+    if (port != 0 && number_of(other, "port") == port) return duplicate_route(other);
   }
   if (port == 80 || port == 443) return conflict("Port reserved for HTTP/HTTPS traffic");
-  if (port < 0 || port > 65535) return validation("port", "must be from 1 to 65535, or 0 to let one be chosen");
-  if (port > 0) return std::nullopt;
-  for (std::int64_t candidate = first; candidate <= last; ++candidate) {
+  const std::string ports = std::to_string(range.first) + " to " + std::to_string(range.last);
+  if (port != 0 && (port < range.first || port > range.last)) {
+    return validation("port", std::to_string(port) + " is not one of this node's for TCP routes, " + ports +
+                                  ": name one of these, or 0 for any that is free (others: tcp_port_first and "
+                                  "tcp_port_last of the controller, with the node's listener router.tcp)");
+  }
+  if (port != 0) return std::nullopt;
+  for (std::int64_t candidate = range.first; candidate <= range.last; ++candidate) {
     if (taken.contains(candidate)) continue;
     route["port"] = candidate;
     return std::nullopt;
   }
-  return conflict("No free port is left from " + std::to_string(first) + " to " + std::to_string(last) +
-                  "; remove a tcp route or name a port");
+  return conflict("No free port is left from " + ports +
+                  "; remove a tcp route, or widen the range (tcp_port_first and "
+                  "tcp_port_last of the controller, with the node's listener router.tcp)");
+}
+
+ApiError duplicate_route(const json::object& route) {
+  const bool tcp = text_of(route, "type") == "tcp";
+  const std::string place =
+      tcp ? "port " + std::to_string(number_of(route, "port")) : text_of(route, "domain") + text_of(route, "path");
+  return conflict("Duplicate route: " + place + " is another route's already", place_of(route));
 }
 
 Outcome<json::value> certificate_of(const json::object& asked, const std::string& route_id) {

@@ -16,9 +16,14 @@ std::string normal_path(const std::string& path);
 Verdict check_http_route(const json::object& route, const std::vector<json::object>& others);
 /// May it be removed?
 Verdict check_http_removal(const json::object& route, const std::vector<json::object>& others);
-/// Fills in port 0, from `first` to `last`; `conflict` for reserved and taken ports.
-Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others, std::int64_t first,
-                        std::int64_t last);
+/// The ports that the node keeps for TCP routes, both ends among them.
+struct PortRange {
+  std::int64_t first, last;
+};
+/// Fills in port 0 with the first free one of `range`; `conflict` for reserved and taken ports.
+Verdict choose_tcp_port(json::object& route, const std::vector<json::object>& others, const PortRange& range);
+/// The place of `route` (a domain and path, or a port) is another one's.
+ApiError duplicate_route(const json::object& route);
 /// The certificate of a route from `tls_cert`/`tls_key` or `certificate`; null when neither is given.
 Outcome<json::value> certificate_of(const json::object& asked, const std::string& route_id);
 

@@ -33,7 +33,10 @@ void StoreFollower::follow(const StopSignal& stop, std::int64_t& next) {
     return;
   }
   if (reply->fds.empty()) return;
-  if (next == 0) next = number_of(reply->body, "revision") + 1;
+  if (next == 0) {
+    next = number_of(reply->body, "revision") + 1;
+    on_gap_();
+  }
   LineReader reader(std::move(reply->fds.front()));
   while (!stop.asked()) {
     auto status = reader.next(Deadline::none(), stop.fd());

@@ -11,9 +11,16 @@ namespace flynn::controller {
 
 class StoreFollower {
  public:
-  /// `on_change` runs on this follower's thread, in the order of the commits.
-  StoreFollower(Door& door, Log& log, std::string prefix, std::function<void(const StoreEvent&)> on_change)
-      : door_(door), log_(log), prefix_(std::move(prefix)), on_change_(std::move(on_change)) {}
+  /// Both run on this follower's thread: `on_change` in the order of the commits, `on_gap` when what came before may
+  /// have been missed, at the beginning too.
+  StoreFollower(
+      Door& door, Log& log, std::string prefix, std::function<void(const StoreEvent&)> on_change,
+      std::function<void()> on_gap = [] {})
+      : door_(door),
+        log_(log),
+        prefix_(std::move(prefix)),
+        on_change_(std::move(on_change)),
+        on_gap_(std::move(on_gap)) {}
 
   void start(const char* thread_name);  // [control]
   void stop() { worker_.stop(); }
@@ -27,6 +34,7 @@ class StoreFollower {
   Log& log_;
   const std::string prefix_;
   const std::function<void(const StoreEvent&)> on_change_;
+  const std::function<void()> on_gap_;
   Worker worker_;
 };
 

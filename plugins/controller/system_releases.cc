@@ -107,7 +107,7 @@ json::object release_of(const Kv& app, const json::object& plugin, const json::o
 
 Verdict forget_oldest(Context& context, const std::string& app_id, const std::vector<Kv>& releases) {
   for (std::size_t i = kReleasesMax; i < releases.size(); ++i) {
-    auto deleted = delete_release_now(context, app_id, releases[i], false);
+    auto deleted = delete_release_now(context, app_id, releases[i], Asked::with_others);
     if (!deleted) return deleted.error();
   }
   return std::nullopt;

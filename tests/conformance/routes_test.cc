@@ -90,14 +90,20 @@ TEST_F(Routes, ACertificateComesInTheOldFieldsAndIsAnsweredInBoth) {
   EXPECT_EQ(ask("DELETE", path).status, 200);
 }
 
-TEST_F(Routes, ATcpRouteGetsAPortOfItsOwn) {
-  const std::string app = given_pushed_app();
-  const auto made =
-      object("POST", "/apps/" + app + "/routes",
-             json::object{{"type", "tcp"}, {"port", 0}, {"service", "shop-web"}, {"drain_backends", true}});
+TEST_F(Routes, ATcpRouteGetsAPortOfTheNodesOnly) {
+  const std::string app = given_pushed_app(), routes = "/apps/" + app + "/routes";
+  const auto tcp = [](int port) {
+    return json::object{{"type", "tcp"}, {"port", port}, {"service", "shop-web"}, {"drain_backends", true}};
+  };
+  const int only = node().ports().tcp;  // of the node's range
 
-  EXPECT_GE(int_or(made, "port", -1), 3000);
-  EXPECT_LE(int_or(made, "port", -1), 3500);
+  const auto outside = ask("POST", routes, tcp(only + 1));
+  EXPECT_EQ(outside.status, 400) << outside.body;
+  EXPECT_EQ(string_or(outside.object(), "code"), "validation_error");
+  const auto made = object("POST", routes, tcp(0));
+  EXPECT_EQ(int_or(made, "port", -1), only);
+  EXPECT_EQ(ask("POST", routes, tcp(only)).status, 409) << "it is taken";
+  EXPECT_EQ(ask("POST", routes, tcp(0)).status, 409) << "none is left";
   EXPECT_EQ(ask("DELETE", "/apps/" + app + "/routes/tcp/" + string_or(made, "id")).status, 200);
 }
 

@@ -69,6 +69,7 @@ const Fault kFaults[] = {
     // Routes and certificates
     {"RouteTaken", "flynn -a weak route add http hello.flynn.localhost", "Duplicate route", "route-taken"},
     {"PortReserved", "flynn -a weak route add tcp -p 80", "eserved", "port-taken"},
+    {"PortOutsideTheRange", "flynn -a weak route add tcp -p 1", "for TCP routes", "validation"},
     {"CertificateIsNone", "echo no >a.pem; echo no >a.key; flynn -a weak route add http a.test -c a.pem -k a.key",
      "ertificate", "bad-certificate"},
     {"KeyOfAnotherCertificate",

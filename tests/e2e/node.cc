@@ -92,7 +92,8 @@ void Node::write_config() const {
        << "[plugins.discovery.config]\nhttp_url = \"http://127.0.0.1:" << ports_.discovery << "\"\ndns_address = \""
        << subnet << ".1\"\n"
        << "[plugins.controller.config]\ndomain = \"flynn.localhost\"\nstacks_file = \"" << stacks_dir()
-       << "/stacks.json\"\nlayers_dir = \"" << stacks_dir() << "/layers\"\n"
+       << "/stacks.json\"\nlayers_dir = \"" << stacks_dir() << "/layers\"\ntcp_port_first = " << ports_.tcp
+       << "\ntcp_port_last = " << ports_.tcp << "\n"
        << "[plugins.builder.config]\nbuildpacks_dir = \"" << FLYNN_SOURCE_DIR << "/buildpacks\"\nsession_program = \""
        << FLYNN_GIT_SESSION << "\"\n";
   write_file(root_ + "/flynn.toml", toml.str());

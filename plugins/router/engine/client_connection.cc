@@ -44,8 +44,8 @@ void ClientConnection::on_events(std::uint32_t events) {
   if (state_ == State::kAdopted) return;
   // In a tunnel what came before a hang-up is still to be passed on.
   if (socket_.broken && (state_ == State::kServing || state_ == State::kDialing || state_ == State::kFlushing))
-    return abort();
-  if (!socket_.out.empty() && socket_.writable && !socket_.flush(loop_.blocks)) return abort();
+    return break_off(TcpEnd::kClientReset);
+  if (!socket_.out.empty() && socket_.writable && !socket_.flush(loop_.blocks)) return break_off(TcpEnd::kClientReset);
   resume();
 }
 
@@ -94,7 +94,7 @@ void ClientConnection::on_timer() {
       if (exchange_->upstream == nullptr) fail(503, "No process of the app is up");
       return;
     default:
-      return abort();
+      return break_off(TcpEnd::kIdleTimeout);
   }
 }
 
@@ -163,6 +163,8 @@ void ClientConnection::abort() {
 
 void ClientConnection::close_now() {
   if (state_ == State::kTunnel) loop_.counters.tunnels.subtract();
+  write_tcp_log();
+  leave_tcp();
   stop_waiting();
   drop_upstream();
   if (exchange_ != nullptr) loop_.free_exchange(std::exchange(exchange_, nullptr));

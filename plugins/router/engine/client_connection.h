@@ -35,6 +35,17 @@ class ShortText {
   std::uint16_t size_ = 0;
 };
 
+/// Of a connection of a TCP route, for the log.
+struct TcpFacts {
+  bool on = false;  // it is one
+  ShortText<40> route;
+  int port = 0;
+  std::int64_t connected_ms = 0;  // 0: no instance was reached yet
+  std::uint64_t bytes_in = 0;
+  bool client_ended_first = false;
+  TcpEnd end = TcpEnd::kRouterStopped;
+};
+
 /// State that exists only while a request is being served. Pooled.
 struct Exchange {
   // The request.
@@ -73,6 +84,7 @@ struct Exchange {
   ShortText<256> host;
   ShortText<256> path;
   ShortText<64> backend_addr;
+  TcpFacts tcp;
 };
 
 /// An explicit state machine; every function leaves it consistent for the next event, and none blocks.
@@ -99,6 +111,11 @@ class ClientConnection final : public EventTarget, public TimerNode {
   void on_drain();
   /// Ends at once. With an answer half sent, or a tunnel: by a reset, to both sides.
   void abort();
+  /// The same, with the reason for the log.
+  void break_off(TcpEnd why) {
+    note_tcp_end(why);
+    abort();
+  }
 
   // client_move.cc: from one router to another
   [[nodiscard]] bool is_tunnel() const { return state_ == State::kTunnel; }
@@ -171,6 +188,14 @@ class ClientConnection final : public EventTarget, public TimerNode {
   void begin_dialing(const TcpTarget& target);
   void prepare_dialing(const TcpTarget& target);
   void begin_tcp_tunnel();
+  void become_tcp(std::string_view route, int port);
+  /// It is none of ours any more: ended, or moved.
+  void leave_tcp();
+  /// Why the connection is about to end; counts if it is one of a TCP route.
+  void note_tcp_end(TcpEnd end);
+  void write_tcp_log();
+  TcpRecord tcp_record() const;
+  void adopt_tcp(const MovingConnection& moving);
 
   std::shared_ptr<Backend> find_instance(const MovingConnection& moving) const;
 

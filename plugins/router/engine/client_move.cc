@@ -33,6 +33,8 @@ MovingConnection ClientConnection::let_go() {
     moving.service = upstream.backend->service;
     moving.instance = upstream.backend->id;
     moving.addr = upstream.backend->addr;
+    if (exchange_->tcp.on) moving.record = tcp_record();
+    leave_tcp();
     moving.upstream = loop_.upstreams.take_socket(upstream);
   }
   // The open socket lives on, so closing would not take it out of the epoll set.
@@ -54,6 +56,8 @@ bool ClientConnection::adopt(MovingConnection& moving) {
     exchange_ = loop_.new_exchange();
     exchange_->head_done = exchange_->head_sent = true;
     exchange_->status = 101;
+    exchange_->tcp.on = false;
+    if (moving.record) adopt_tcp(moving);
     exchange_->upstream = loop_.upstreams.adopt(moving.upstream.release(), find_instance(moving), *this);
     fits = fits && exchange_->upstream != nullptr &&
            exchange_->upstream->socket.out.append(loop_.blocks, moving.to_upstream);
@@ -96,7 +100,7 @@ void ClientConnection::start_adopted(std::uint32_t timeout_ms) {
     upstream.readable = upstream.writable = true;
     sent = upstream.flush(loop_.blocks) && sent;
   }
-  if (!sent) return abort();
+  if (!sent) return break_off(TcpEnd::kClientReset);
   loop_.make_ready(*this);
 }
 

@@ -102,6 +102,7 @@ void ClientConnection::begin_exchange(const RequestHead& head) {
   exchange.service.set({});
   exchange.app_id.set({});
   exchange.backend_addr.set({});
+  exchange.tcp.on = false;
   state_ = State::kServing;
 
   const Route* route = loop_.table->find(head.host_name, head.path);

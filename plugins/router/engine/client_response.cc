@@ -189,6 +189,7 @@ void ClientConnection::fail(int status, const char* reason) {
   drop_upstream();
   if (state_ == State::kDialing) {
     loop_.counters.made_errors.add();
+    note_tcp_end(TcpEnd::kNoInstance);
     return close_now();
   }
   ErrorPage page;

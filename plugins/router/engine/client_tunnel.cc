@@ -16,6 +16,8 @@ struct ClientConnection::TunnelSide {
   Spill* first;  // what was read before it was a tunnel, or null
   bool& ended;
   Counter& counter;
+  Counter& tcp_counter;
+  std::uint64_t& bytes;
   bool pass_end;  // its end is an end, not a break
 };
 
@@ -56,32 +58,43 @@ ClientConnection::Pumped ClientConnection::pump_tunnel_side(const TunnelSide& si
       return Pumped::kNo;
     }
     side.counter.add(size);
+    side.bytes += size;
+    if (exchange_->tcp.on) side.tcp_counter.add(size);
     if (!side.to.send(loop_.blocks, {{loop_.read_buffer, size}})) return Pumped::kTargetGone;
   }
   return Pumped::kYes;
 }
 
 void ClientConnection::pump_tunnel() {
-  auto& upstream = exchange_->upstream->socket;
+  auto& exchange = *exchange_;
+  auto& counters = loop_.counters;
+  auto& upstream = exchange.upstream->socket;
   auto up = Pumped::kNo;
   if (!upstream_refuses_)
-    up = pump_tunnel_side({socket_, upstream, &pending_, client_ended_, loop_.counters.bytes_in, true});
-  if (up == Pumped::kGone) return abort();
+    up = pump_tunnel_side({socket_, upstream, &pending_, client_ended_, counters.bytes_in, counters.tcp_bytes_in,
+                           exchange.tcp.bytes_in, true});
+  if (up == Pumped::kGone) return break_off(TcpEnd::kClientReset);
   if (up == Pumped::kTargetGone) {
     // Before it broke off it may have said why: that is still to be passed on.
     upstream_refuses_ = true;
     upstream.out.clear(loop_.blocks);
     upstream.readable = true;
   }
-  const auto down =
-      pump_tunnel_side({upstream, socket_, nullptr, upstream_ended_, loop_.counters.bytes_out, !upstream_refuses_});
-  if (down == Pumped::kGone || down == Pumped::kTargetGone) return abort();
+  if (client_ended_ && !upstream_ended_) exchange.tcp.client_ended_first = true;
+  const auto down = pump_tunnel_side({upstream, socket_, nullptr, upstream_ended_, counters.bytes_out,
+                                      counters.tcp_bytes_out, exchange.bytes, !upstream_refuses_});
+  if (down == Pumped::kGone) return break_off(TcpEnd::kInstanceReset);
+  if (down == Pumped::kTargetGone) return break_off(TcpEnd::kClientReset);
   // One that has ended its own side, and then breaks off before the other side has ended, is told by no read.
   const bool upstream_gone = upstream_ended_ && !client_ended_ && (upstream.broken || upstream_refuses_);
   // (The far end of a socket pair hangs up when it is closed in order.)
   const bool client_gone = client_ended_ && !upstream_ended_ && socket_.broken && !secure_;
-  if ((upstream_gone && socket_.out.empty()) || client_gone) return abort();
-  if (client_ended_ && upstream_ended_ && socket_.out.empty() && upstream.out.empty()) return close_now();
+  if (upstream_gone && socket_.out.empty()) return break_off(TcpEnd::kInstanceReset);
+  if (client_gone) return break_off(TcpEnd::kClientReset);
+  if (client_ended_ && upstream_ended_ && socket_.out.empty() && upstream.out.empty()) {
+    note_tcp_end(exchange.tcp.client_ended_first ? TcpEnd::kClientClosed : TcpEnd::kInstanceClosed);
+    return close_now();
+  }
   loop_.wheel.arm(*this, loop_.settings.tunnel_timeout_ms);
   if (up == Pumped::kYes || down == Pumped::kYes) loop_.make_ready(*this);
 }

@@ -136,7 +136,13 @@ bool DataPlane::drain(std::uint64_t deadline_ns) {
   return false;
 }
 
-void DataPlane::stop() { threads_.clear(); }
+void DataPlane::stop() {
+  for (auto& thread : threads_) {
+    thread->stop();
+    last_lines_.take_rest(thread->log());
+  }
+  threads_.clear();
+}
 
 void DataPlane::set_table(const std::shared_ptr<const RouteTable>& table) {
   for (auto& thread : threads_) thread->set_table(table);
@@ -153,7 +159,13 @@ Totals DataPlane::totals() const {
     sum.upstream_errors += counters.upstream_errors.get();
     sum.upstream_connects += counters.upstream_connects.get();
     sum.tunnels += counters.tunnels.get();
+    sum.tcp_open += counters.tcp_open.get();
     sum.tcp_served += counters.tcp_served.get();
+    sum.tcp_no_instance += counters.tcp_no_instance.get();
+    sum.tcp_resets += counters.tcp_resets.get();
+    sum.tcp_timeouts += counters.tcp_timeouts.get();
+    sum.tcp_bytes_in += counters.tcp_bytes_in.get();
+    sum.tcp_bytes_out += counters.tcp_bytes_out.get();
     sum.bytes_in += counters.bytes_in.get();
     sum.bytes_out += counters.bytes_out.get();
     sum.log_lines_dropped += counters.log_lines_dropped.get();
@@ -164,6 +176,7 @@ Totals DataPlane::totals() const {
 
 void DataPlane::collect_log(const std::function<void(const LogLine&)>& visit) {
   for (auto& thread : threads_) thread->log().collect(visit);
+  last_lines_.collect(visit);
 }
 
 }  // namespace flynn::router

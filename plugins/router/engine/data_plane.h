@@ -53,6 +53,7 @@ class DataPlane {
   /// Answers carry "Connection: close" and idle connections end; true when none was left before the deadline
   /// (CLOCK_MONOTONIC, ns), otherwise what is left has been cut off.
   bool drain(std::uint64_t deadline_ns);
+  /// Not beside collect_log, which afterwards still has the last lines.
   void stop();
 
   /// What can move to another router: with 1000 every connection, now or once it is idle; with 1 to 999 so many of a
@@ -79,6 +80,7 @@ class DataPlane {
   Settings settings_;
   std::string port_;
   Outbox outbox_;
+  AccessLog last_lines_;  // of loops that have ended
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::unique_ptr<LoopThread>> threads_;

@@ -45,15 +45,20 @@ struct alignas(64) Counters {
   Counter latency_ms;  // the sum of all, from a request's head to its answer's, or until an instance was reached
   Counter upstream_errors;
   Counter upstream_connects;
-  Counter tunnels;     // open now, those of TCP routes too
-  Counter tcp_served;  // connections of TCP routes that reached an instance
+  Counter tunnels;  // open now, those of TCP routes too
+  // Of TCP routes: open now, with those that wait for an instance; that reached one; that reached none, broke off, or
+  // were ended because nothing was said; the bytes of both directions.
+  Counter tcp_open, tcp_served, tcp_no_instance, tcp_resets, tcp_timeouts;
+  Counter tcp_bytes_in, tcp_bytes_out;
   Counter bytes_in, bytes_out;
   Counter log_lines_dropped;
 };
 
 struct Totals {
   std::uint64_t connections = 0, requests = 0, made_errors = 0, latency_ms = 0, upstream_errors = 0,
-                upstream_connects = 0, tunnels = 0, tcp_served = 0, bytes_in = 0, bytes_out = 0, log_lines_dropped = 0;
+                upstream_connects = 0, tunnels = 0, tcp_open = 0, tcp_served = 0, tcp_no_instance = 0, tcp_resets = 0,
+                tcp_timeouts = 0, tcp_bytes_in = 0, tcp_bytes_out = 0, bytes_in = 0, bytes_out = 0,
+                log_lines_dropped = 0;
   std::array<std::uint64_t, 6> responses{};
 };
 

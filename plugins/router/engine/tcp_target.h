@@ -8,6 +8,9 @@ namespace flynn::router {
 struct TcpTarget {
   std::string service;
   bool leader = false;  // only to the instance that leads the service
+  // For the log.
+  std::string route{}, app_id{};
+  int port = 0;
   bool operator==(const TcpTarget&) const = default;
 };
 

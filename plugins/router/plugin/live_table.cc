@@ -12,6 +12,11 @@ constexpr std::string_view kTcpPrefix = "routes/tcp/";
 constexpr std::int64_t kPortMax = 65'535;
 constexpr std::string_view kAppsPrefix = "controller/apps/";
 
+std::string app_of(const json::object& route) {
+  const auto parent = string_or(route, "parent_ref");
+  return parent.starts_with(kAppsPrefix) ? parent.substr(kAppsPrefix.size()) : "";
+}
+
 Route parse_route(const KeyValue& kv) {
   Route route;
   route.id = kv.key.substr(std::min(kRoutesPrefix.size(), kv.key.size()));
@@ -23,8 +28,7 @@ Route parse_route(const KeyValue& kv) {
   route.sticky = bool_or(*document, "sticky");
   route.maintenance = bool_or(*document, "maintenance");
   route.leader = bool_or(*document, "leader");
-  const auto parent = string_or(*document, "parent_ref");
-  if (parent.starts_with(kAppsPrefix)) route.app_id = parent.substr(kAppsPrefix.size());
+  route.app_id = app_of(*document);
   return route;
 }
 
@@ -42,7 +46,9 @@ void LiveTable::put_tcp(const KeyValue& kv) {
     tcp_.erase(id);
     return;
   }
-  tcp_[id] = {id, static_cast<int>(port), {string_or(*document, "service"), bool_or(*document, "leader")}};
+  TcpTarget target{string_or(*document, "service"), bool_or(*document, "leader"), id, app_of(*document),
+                   static_cast<int>(port)};
+  tcp_[id] = {id, static_cast<int>(port), std::move(target)};
 }
 
 void LiveTable::publish_tcp_locked() {

@@ -15,7 +15,6 @@ constexpr std::size_t kMessagesMax = 1'000;  // of one Append
 void LogShipper::start(const std::string& thread_name) {
   worker_.start(thread_name, [this](const StopSignal& stop) {
     while (!stop.wait(kPeriodMs)) ship();
-    ship();
   });
 }
 
@@ -41,8 +40,10 @@ void LogShipper::ship() {
   });
   for (auto& [app, messages] : by_app)
     if (!messages.empty()) append(app, std::move(messages));
+  // A plane that has ended has no totals any more.
   const auto dropped = dropped_ + plane_.totals().log_lines_dropped;
-  if (dropped != reported_) log_.warn("access_log_lines_dropped", {{"lines", dropped - reported_}});
+  if (dropped <= reported_) return;
+  log_.warn("access_log_lines_dropped", {{"lines", dropped - reported_}});
   reported_ = dropped;
 }
 

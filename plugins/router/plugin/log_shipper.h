@@ -8,18 +8,17 @@
 namespace flynn::router {
 
 /// Best effort: what the log's provider does not take is dropped and counted, and no request ever waits for it.
-/// Thread: start and stop [control]. Borrows both.
+/// Thread: start, stop and, after stop, ship [control]. Borrows all three.
 class LogShipper {
  public:
   LogShipper(Door& door, Log& log, DataPlane& plane) : door_(door), log_(log), plane_(plane) {}
 
   void start(const std::string& thread_name);
-  /// After a last round.
   void stop() { worker_.stop(); }
-
- private:
+  /// Once more, when the plane has ended: then it has lines that no round could have taken.
   void ship();
 
+ private:
   Door& door_;
   Log& log_;
   DataPlane& plane_;

@@ -16,21 +16,58 @@ namespace {
 
 constexpr std::int64_t kVersion = 1, kVersionWithTcp = 2;
 constexpr std::int64_t kTimeoutMsMax = 86'400'000;
+constexpr std::int64_t kCountMax = 1LL << 62;
 
 void put_bytes(json::object& out, std::string_view key, const std::string& bytes) {
   if (!bytes.empty()) out[key] = encode_base64(bytes);
 }
 
+json::object write_record(const TcpRecord& record) {
+  return {{"route", record.route},
+          {"app", record.app_id},
+          {"port", record.port},
+          {"age_ms", record.age_ms},
+          {"connect_ms", record.connect_ms},
+          {"bytes_in", record.bytes_in},
+          {"bytes_out", record.bytes_out},
+          {"client_ended_first", record.client_ended_first}};
+}
+
+int port_in(const json::object& from) {
+  return static_cast<int>(std::clamp<std::int64_t>(int_or(from, "port"), 0, 65'535));
+}
+
+TcpRecord read_record(const json::object& from) {
+  const auto count = [&](const char* name) { return std::clamp<std::int64_t>(int_or(from, name), 0, kCountMax); };
+  TcpRecord record;
+  record.route = string_or(from, "route");
+  record.app_id = string_or(from, "app");
+  record.port = port_in(from);
+  record.age_ms = count("age_ms");
+  record.connect_ms = std::min(count("connect_ms"), record.age_ms);
+  record.bytes_in = static_cast<std::uint64_t>(count("bytes_in"));
+  record.bytes_out = static_cast<std::uint64_t>(count("bytes_out"));
+  record.client_ended_first = bool_or(from, "client_ended_first");
+  return record;
+}
+
 json::object write_one(const MovingConnection& moving) {
   json::object out{{"ip", moving.ip}, {"timeout_ms", moving.timeout_ms}};
   put_bytes(out, "received", moving.received);
-  if (moving.tcp) out["tcp"] = json::object{{"service", moving.tcp->service}, {"leader", moving.tcp->leader}};
+  if (moving.tcp)
+    out["tcp"] = json::object{{"service", moving.tcp->service},
+                              {"leader", moving.tcp->leader},
+                              {"route", moving.tcp->route},
+                              {"app", moving.tcp->app_id},
+                              {"port", moving.tcp->port}};
   if (!moving.is_tunnel()) return out;
   json::object tunnel{{"service", moving.service},
                       {"instance", moving.instance},
                       {"addr", moving.addr},
                       {"client_ended", moving.client_ended},
                       {"upstream_ended", moving.upstream_ended}};
+  // A reader of before passes over it, and writes no line at the end.
+  if (moving.record) tunnel["tcp"] = write_record(*moving.record);
   put_bytes(tunnel, "to_client", moving.to_client);
   put_bytes(tunnel, "to_upstream", moving.to_upstream);
   out["tunnel"] = std::move(tunnel);
@@ -83,6 +120,7 @@ Result<void> read_tunnel(const json::object& from, MovingConnection& moving, Des
   moving.addr = string_or(from, "addr");
   moving.client_ended = bool_or(from, "client_ended");
   moving.upstream_ended = bool_or(from, "upstream_ended");
+  if (const auto* record = find_object(from, "tcp")) moving.record = read_record(*record);
   if (auto got = get_bytes(from, "to_client", moving.to_client); !got) return got;
   return get_bytes(from, "to_upstream", moving.to_upstream);
 }
@@ -103,7 +141,8 @@ Result<MovingConnection> read_one(const json::value& entry, Descriptors& fds) {
   if (const auto* tcp = find_object(*from, "tcp")) {
     auto service = require_string(*tcp, "service");
     if (!service) return service.error();
-    moving.tcp = TcpTarget{std::move(*service), bool_or(*tcp, "leader")};
+    moving.tcp = TcpTarget{std::move(*service), bool_or(*tcp, "leader"), string_or(*tcp, "route"),
+                           string_or(*tcp, "app"), port_in(*tcp)};
   }
   if (const auto* tunnel = find_object(*from, "tunnel"))
     if (auto got = read_tunnel(*tunnel, moving, fds); !got) return got.error();

@@ -48,7 +48,7 @@ Settings read_settings(const json::object& config) {
 class RouterPlugin : public Plugin {
  public:
   explicit RouterPlugin(Host& host) : Plugin(host) {
-    on("flynn.router/1", "Routes", [this](Call&) { return routes(); });
+    on("flynn.router/1", "Routes", [this](Call& call) { return routes(string_or(call.body, "type")); });
     on("flynn.router/1", "Stats", [this](Call&) { return stats(); });
     on("flynn.router/1", "Check", [this](Call& call) { return check(call.body); });
     on("flynn.plugin/1", "Figures", [this](Call&) { return figures(); });
@@ -140,11 +140,14 @@ class RouterPlugin : public Plugin {
   }
 
   Result<void> stop(Deadline) override {
-    shipper_.reset();
+    if (shipper_) shipper_->stop();
     gate_.reset();
     watch_.reset();
     mirror_.reset();
     ports_.reset();
+    if (plane_) plane_->stop();
+    if (shipper_) shipper_->ship();  // what was told at the very end: connections that were cut off
+    shipper_.reset();
     plane_.reset();
     table_.reset();
     return {};
@@ -166,11 +169,11 @@ class RouterPlugin : public Plugin {
 
   Result<Reply> not_started() const { return Error{Code::unavailable, "the router has not been started"}; }
 
-  Result<Reply> routes() {
+  Result<Reply> routes(const std::string& type) {
     if (!table_) return not_started();
     const auto table = table_->table();
     json::array all;
-    for (const auto& route : table->routes())
+    for (const auto& route : type == "tcp" ? std::vector<Route>() : table->routes())
       all.push_back({{"id", route.id},
                      {"domain", route.domain},
                      {"path", route.path},
@@ -204,6 +207,13 @@ class RouterPlugin : public Plugin {
                   {"upstream_connects", totals.upstream_connects},
                   {"tunnels", totals.tunnels},
                   {"tcp_served", totals.tcp_served},
+                  {"tcp", json::object{{"open", totals.tcp_open},
+                                       {"served", totals.tcp_served},
+                                       {"no_instance", totals.tcp_no_instance},
+                                       {"resets", totals.tcp_resets},
+                                       {"timeouts", totals.tcp_timeouts},
+                                       {"bytes_in", totals.tcp_bytes_in},
+                                       {"bytes_out", totals.tcp_bytes_out}}},
                   {"bytes_in", totals.bytes_in},
                   {"bytes_out", totals.bytes_out},
                   {"log_lines_dropped", totals.log_lines_dropped},
