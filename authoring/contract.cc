@@ -85,6 +85,8 @@ Result<std::optional<Contract>> load_contract(const std::string& interface) {
   if (const auto* suite = find_array(*document, "suite"))
     for (const auto& scenario : *suite)
       if (scenario.is_object()) contract.suite.push_back(scenario.get_object());
+  if (const auto* lines = find_array(*document, "passing_lines"))
+    contract.passing_lines.assign(lines->begin(), lines->end());
   return std::optional(std::move(contract));
 }
 
@@ -97,13 +99,12 @@ std::string schema_fault(const json::object& schema, const json::object& documen
   return words.starts_with(whole) ? words.substr(whole.size()) : words;
 }
 
-std::string reply_fault(const Method& method, const Reply& reply) {
-  const auto answer = method.name + " answers " + json::serialize(reply.body);
-  if (auto wrong = schema_fault(method.reply, reply.body); !wrong.empty())
+std::string reply_fault(const Method& method, const json::object& body, std::size_t descriptors) {
+  const auto answer = method.name + " answers " + json::serialize(body);
+  if (auto wrong = schema_fault(method.reply, body); !wrong.empty())
     return answer + ", which is not what its contract says: " + wrong;
-  if (method.gives_descriptor && reply.fds.empty())
-    return answer + " without the descriptor that its contract promises";
-  if (!method.gives_descriptor && !reply.fds.empty())
+  if (method.gives_descriptor && descriptors == 0) return answer + " without the descriptor that its contract promises";
+  if (!method.gives_descriptor && descriptors != 0)
     return answer + " with a descriptor that its contract does not know";
   return {};
 }

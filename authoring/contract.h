@@ -25,7 +25,8 @@ struct Method {
 struct Contract {
   std::string interface;  // "flynn.store/1"
   std::vector<Method> methods;
-  std::vector<json::object> suite;  // {"title", "steps": […]}
+  std::vector<json::object> suite;         // {"title", "steps": […], "finally": […], "since": minor}
+  std::vector<json::value> passing_lines;  // lines of streams that may come at any time, and mean nothing to a scenario
 
   const Method* method(std::string_view name) const;
 };
@@ -39,17 +40,12 @@ Result<std::optional<Contract>> load_contract(const std::string& interface);
 
 /// Empty when `document` fits, else which key does not and why.
 std::string schema_fault(const json::object& schema, const json::object& document);
-/// Empty when the answer is as the contract says.
-std::string reply_fault(const Method& method, const Reply& reply);
+/// Empty when the answer, which has so many descriptors, is as the contract says.
+std::string reply_fault(const Method& method, const json::object& body, std::size_t descriptors);
 
-/// Runs one scenario against the plugin; a failure names the step and what came instead. A step:
-/// {"call": method, "body": {…}, "expect": subset of the reply | "error": code or [codes], "text": sent as descriptor
-/// 0,
-///  "reply_text": what the reply's descriptor gives, "lines": subsets of the NDJSON lines that it gives, in order,
-///  "save": {name: member}, "not_here": [codes by which the rest of the scenario can't be judged here and is skipped],
-///  "within_ms": 10000}
-/// or {"later": […]}: lines that the last opened stream gives now. A string "$name" in a body is what was saved. In
-/// `expect` "*" stands for anything. Every reply must fit the schema of its method as well.
+/// Runs one scenario against the plugin; a failure names the step and what came instead. Its "finally" steps are done
+/// in any case, and not judged: they clear away what would outlive the node. The steps are described in
+/// plugin-api/interfaces/SCENARIOS.md.
 Verdict run_scenario(TrialNode& trial, const Contract& contract, const json::object& scenario);
 
 }  // namespace flynn::authoring

@@ -1,10 +1,22 @@
 #include "trial_node.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <cstdlib>
 
 #include "reply_sink.h"
 
 namespace flynn::authoring {
+namespace {
+
+int port_of_socket(int fd) {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  return ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 ? ntohs(address.sin_port) : 0;
+}
+
+}  // namespace
 
 TrialNode::TrialNode(const Trial& trial) {
   std::string pattern = (std::filesystem::temp_directory_path() / "flynn-trial.XXXXXX").string();
@@ -29,6 +41,8 @@ TrialNode::TrialNode(const Trial& trial) {
     plugin.path = std::filesystem::absolute(file);
     plugin.config_json = config_json;
     if (is_trial) manifest_ = *manifest;
+    for (const auto& interface : manifest->provides)
+      provided_.insert(interface.name + "/" + std::to_string(interface.major));
     // Sockets that it asks for are lent from the loopback.
     for (const auto& listener : manifest->listeners) config_.listeners.emplace(listener, "127.0.0.1:0");
     config_.plugins.push_back(std::move(plugin));
@@ -47,8 +61,14 @@ std::string TrialNode::start() {
   auto log = core::EventLog::open(folder_ + "/log", "info");
   if (!log) return log.error().message;
   log_ = std::move(*log);
+  return boot();
+}
+
+std::string TrialNode::boot() {
   auto listeners = core::Listeners::open(config_.listeners);
   if (!listeners) return listeners.error().message;
+  for (const auto& [name, address] : config_.listeners)
+    if (const auto socket = listeners->lend(name)) ports_[name] = port_of_socket(socket->get());
   node_ = std::make_unique<core::Node>(config_, std::move(*listeners), *log_);
   if (auto booted = node_->boot(); !booted) return booted.error().message;
   for (const auto end = Deadline::after(config_.core.healthy); !end.passed();) {
@@ -61,6 +81,20 @@ std::string TrialNode::start() {
     if (state == "waiting") return string_or(*facts, "reason") + " (give a plugin that does: --with FILE.so)";
   }
   return "it was not up in time";
+}
+
+std::string TrialNode::restart() {
+  node_->shut_down();
+  node_.reset();
+  if (auto wrong = boot(); !wrong.empty()) return "it does not start again: " + wrong;
+  return {};
+}
+
+bool TrialNode::provides(std::string_view interface) const { return provided_.contains(std::string(interface)); }
+
+int TrialNode::port_of(const std::string& listener) const {
+  const auto found = ports_.find(listener);
+  return found == ports_.end() ? 0 : found->second;
 }
 
 Result<Reply> TrialNode::call(std::string_view interface, std::string_view method, std::string_view body,

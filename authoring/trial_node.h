@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,11 +51,23 @@ class TrialNode {
   std::string end_fault() const;
   /// By another copy of the same file.
   Result<core::SwapOutcome> swap();
+  /// Ends all, in order, and begins again with what lies on disk; empty once the plugin is up. Ports are others then.
+  std::string restart();
+  /// Whether it, or one beside it, claims that interface, "flynn.store/1".
+  bool provides(std::string_view interface) const;
+  /// Where the socket that was lent by this name listens on 127.0.0.1; 0: it was not asked for.
+  int port_of(const std::string& listener) const;
+  /// Its own, gone with it.
+  const std::string& folder() const { return folder_; }
   const core::Manifest& manifest() const { return manifest_; }
 
  private:
+  std::string boot();
+
   core::NodeConfig config_;
   core::Manifest manifest_;
+  std::set<std::string> provided_;    // interfaces
+  std::map<std::string, int> ports_;  // of the sockets, by name
   std::string folder_;
   std::string unreadable_;  // why a file can't be loaded at all
   std::unique_ptr<core::EventLog> log_;

@@ -78,6 +78,11 @@ Result<Registration::Registered> Registration::add(const NewInstance& instance) 
 Result<void> Registration::renew(const std::string& service, const std::string& id, const std::string& lease) {
   for (const auto& checked : {check_service(service), check_instance_id(id)})
     if (!checked) return checked.error();
+  // Another's lease would be kept alive, and this instance would go all the same.
+  auto known = store_.get(instance_key(service, id));
+  if (!known) return known.error();
+  if (!*known || (*known)->lease != lease)
+    return Error{Code::not_found, "instance " + id + " of service " + service + " is not held by that lease"};
   return store_.keep_lease_alive(lease);
 }
 

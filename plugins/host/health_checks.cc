@@ -86,6 +86,7 @@ void HealthChecks::add(const JobSpec& spec, const std::string& address, bool alr
     Port entry;
     entry.spec = port;
     entry.passed_once = already_up || !port.check;
+    entry.registered_before = already_up && !port.service.empty();
     entry.next = entry.renew_at = Clock::now();
     job->ports.push_back(std::move(entry));
   }
@@ -116,7 +117,7 @@ void HealthChecks::remove(const std::string& job_id) {
   }
   const std::lock_guard wait(tending_);
   for (auto& port : job->ports)
-    if (port.registered) deregister(job_id, port.spec.service);
+    if (may_be_registered(port)) deregister(job_id, port.spec.service);
 }
 
 void HealthChecks::withdraw(const std::string& job_id) {
@@ -130,7 +131,10 @@ void HealthChecks::withdraw(const std::string& job_id) {
   }
   job->announce = Announce::no;
   for (auto& port : job->ports)
-    if (std::exchange(port.registered, false)) deregister(job_id, port.spec.service);
+    if (may_be_registered(port)) {
+      port.registered = port.registered_before = false;
+      deregister(job_id, port.spec.service);
+    }
 }
 
 void HealthChecks::register_port(Job& job, Port& port) {
@@ -172,10 +176,10 @@ void HealthChecks::tend_port(Job& job, Port& port) {
     port.passed_once = port.passed_once || passed.ok();
     port.last_error = passed ? std::string() : passed.error().message;
     port.next = now + (port.passed_once ? check.interval : std::min<milliseconds>(check.interval, kFirstInterval));
-    if (!passed && port.registered && port.failures >= check.threshold) {
+    if (!passed && may_be_registered(port) && port.failures >= check.threshold) {
       log_.warn("instance_down", {{"job", job.spec.id}, {"port", port.spec.port}, {"why", port.last_error}});
       deregister(job.spec.id, port.spec.service);
-      port.registered = false;
+      port.registered = port.registered_before = false;
     }
   }
   if (port.passed_once && (!port.spec.check || port.failures < port.spec.check->threshold)) register_port(job, port);

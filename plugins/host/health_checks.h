@@ -48,6 +48,7 @@ class HealthChecks {
   struct Port {
     JobPort spec;
     bool passed_once = false, registered = false;
+    bool registered_before = false;  // of a job that was adopted: the instance before may have announced it
     int failures = 0;
     std::string lease, last_error;
     Clock::time_point next, renew_at;
@@ -65,6 +66,7 @@ class HealthChecks {
   void tend(const std::string& job_id);
   void tend_port(Job& job, Port& port);
   void register_port(Job& job, Port& port);
+  static bool may_be_registered(const Port& port) { return port.registered || port.registered_before; }
   void deregister(const std::string& job_id, const std::string& service);
   int next_wait_ms();
 

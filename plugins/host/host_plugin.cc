@@ -201,14 +201,21 @@ class HostPlugin : public Plugin {
   Result<Reply> stats(Call& call) {
     auto id = job_id_of(call);
     if (!id) return id.error();
+    if (!agent_->unit(*id)) return Error{Code::not_found, "this machine has no job " + *id};
     const auto seen = machine_->cgroups().stats(*id);
     return Reply{{{"memory_bytes", seen.memory_bytes}, {"cpu_ns", seen.cpu_ns}, {"pids", seen.pids}}};
   }
 
   Result<Reply> volumes(Call&) {
     json::array list;
-    for (const auto& volume : volumes_->list())
-      list.push_back({{"id", volume.id}, {"app_id", volume.app_id}, {"path", volume.path}});
+    for (const auto& volume : volumes_->list()) {
+      const auto job = volumes_->user_of(volume);
+      list.push_back({{"id", volume.id},
+                      {"app_id", volume.app_id},
+                      {"path", volume.path},
+                      {"bytes", tree_bytes(volume.path)},
+                      {"job_id", job.empty() ? json::value() : json::value(job)}});
+    }
     return Reply{{{"volumes", std::move(list)}}};
   }
 

@@ -1,9 +1,24 @@
 #include "volume_folders.h"
 
+#include <filesystem>
+
 #include "files.h"
 #include "names.h"
 
 namespace flynn::host {
+
+std::uint64_t tree_bytes(const std::string& folder) {
+  constexpr auto kOptions = std::filesystem::directory_options::skip_permission_denied;
+  std::uint64_t bytes = 0;
+  std::error_code failure;
+  for (std::filesystem::recursive_directory_iterator entry(folder, kOptions, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    std::error_code gone;
+    if (!entry->is_symlink(gone) && entry->is_regular_file(gone))
+      if (const auto size = entry->file_size(gone); !gone) bytes += size;
+  }
+  return bytes;
+}
 
 std::vector<Volume> VolumeFolders::list() const {
   std::vector<Volume> volumes;

@@ -14,6 +14,9 @@ struct Volume {
   std::string id, app_id, path;  // id: "APP.NAME"
 };
 
+/// What the files below a folder take up together, links not followed; what vanishes meanwhile is not counted.
+std::uint64_t tree_bytes(const std::string& folder);
+
 /// Thread: [any].
 class VolumeFolders {
  public:
@@ -24,6 +27,8 @@ class VolumeFolders {
   std::vector<Volume> list() const;
   /// invalid_argument: no volume id; not_found.
   Result<Volume> find(const std::string& id) const;
+  /// A job of the app that is not down, empty when there is none.
+  std::string user_of(const Volume& volume) const { return running_job_(volume.app_id); }
   /// failed_precondition while a job of the app runs.
   Result<void> destroy(const std::string& id) const;
 

@@ -92,9 +92,16 @@ class LogsPlugin : public Plugin {
     return Error{Code::unavailable, "the logs are not open yet; try again"};
   }
 
+  static Result<std::string> app_id_of(const Call& call) {
+    auto app_id = require_string(call.body, "app_id");
+    if (app_id && !is_app_id(*app_id))
+      return Error{Code::invalid_argument, "member \"app_id\" must be 1 to 64 letters, digits and dashes"};
+    return app_id;
+  }
+
   Result<Reply> append(Call& call) {
     if (auto open = ready(); !open) return open.error();
-    auto app_id = require_string(call.body, "app_id");
+    auto app_id = app_id_of(call);
     if (!app_id) return app_id.error();
     const auto* messages = find_array(call.body, "messages");
     if (messages == nullptr || messages->size() > kAppendMax)
@@ -116,7 +123,7 @@ class LogsPlugin : public Plugin {
 
   Result<Reply> read(Call& call) {
     if (auto open = ready(); !open) return open.error();
-    auto app_id = require_string(call.body, "app_id");
+    auto app_id = app_id_of(call);
     if (!app_id) return app_id.error();
     ReadRequest request;
     request.app_id = *app_id;
@@ -140,7 +147,7 @@ class LogsPlugin : public Plugin {
 
   Result<Reply> erase(Call& call) {
     if (auto open = ready(); !open) return open.error();
-    auto app_id = require_string(call.body, "app_id");
+    auto app_id = app_id_of(call);
     if (!app_id) return app_id.error();
     store_->erase(*app_id);
     tell_readers();

@@ -62,8 +62,22 @@ TEST_P(ContractOf, HasScenariosOfItsOwnMethods) {
   for (const auto& scenario : contract_.suite)
     for (const auto& step : *find_array(scenario, "steps"))
       if (const auto called = find_string(step.as_object(), "call")) {
-        EXPECT_NE(contract_.method(*called), nullptr) << string_or(scenario, "title") << ": " << *called;
+        const auto of = find_string(step.as_object(), "of");
+        const auto other = of ? load_contract(*of) : Result<std::optional<Contract>>(contract_);
+        ASSERT_TRUE(other.ok() && other->has_value()) << *of;
+        EXPECT_NE((*other)->method(*called), nullptr) << string_or(scenario, "title") << ": " << *called;
       }
+}
+
+// Each that the page has is asked for at least once, so that nobody passes who does not do it.
+TEST_P(ContractOf, HasAScenarioForEachOfItsMethods) {
+  std::set<std::string> called;
+  for (const auto& scenario : contract_.suite)
+    for (const auto& step : *find_array(scenario, "steps"))
+      if (!step.as_object().contains("of")) called.insert(string_or(step.as_object(), "call"));
+  for (const auto& method : contract_.methods) {
+    EXPECT_TRUE(called.contains(method.name)) << method.name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Interfaces, ContractOf,
@@ -82,11 +96,11 @@ TEST(Contract, NamesTheKeyOfAnAnswerThatIsWrong) {
   method.name = "Count";
   method.reply = {{"required", json::array{"n"}}, {"properties", {{"n", {{"type", "integer"}}}}}};
 
-  EXPECT_EQ(reply_fault(method, Reply{{{"n", 1}}}), "");
-  EXPECT_NE(reply_fault(method, Reply{{{"n", "one"}}}).find("key n"), std::string::npos);
-  EXPECT_NE(reply_fault(method, Reply{}).find("'n'"), std::string::npos);
+  EXPECT_EQ(reply_fault(method, {{"n", 1}}, 0), "");
+  EXPECT_NE(reply_fault(method, {{"n", "one"}}, 0).find("key n"), std::string::npos);
+  EXPECT_NE(reply_fault(method, {}, 0).find("'n'"), std::string::npos);
   method.gives_descriptor = true;
-  EXPECT_NE(reply_fault(method, Reply{{{"n", 1}}}).find("descriptor"), std::string::npos);
+  EXPECT_NE(reply_fault(method, {{"n", 1}}, 0).find("descriptor"), std::string::npos);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ Layout lay_out_anew(const World::View& view, Room room) {
 std::map<std::string, std::string> map_of(const World::View& view, const Layout& layout) {
   std::map<std::string, std::string> map;
   for (const auto& [id, route] : view.routes) {
-    const auto key = route.domain + (route.path.empty() ? "/" : route.path);
+    const auto key = route.domain + with_slash(route.path);
     const auto backend = layout.backends.find(route.service);
     if (is_plain(key) && backend != layout.backends.end()) map[key] = backend_name(backend->second);
   }
@@ -92,7 +92,7 @@ std::string config_text(const World::View& view, const Layout& layout, const std
       "  timeout connect 1s\n  timeout client 75s\n  timeout server 600s\n  timeout tunnel 1h\n" +
       "  timeout http-request 10s\n  timeout http-keep-alive 75s\n" + "frontend web\n  bind fd@3\n" +
       "  http-request set-header X-Forwarded-Proto http\n" + "  http-request set-var(txn.path) path\n" +
-      "  http-request set-var(txn.place) req.hdr(host),field(1,:),lower,concat(,txn.path,)\n" +
+      "  http-request set-var(txn.place) req.hdr(host),field(1,:),lower,concat(,txn.path,/)\n" +
       "  http-request return status 404 content-type text/plain string \"no route\" unless " +
       "{ var(txn.place),map_beg(" + map + ") -m found }\n" + "  use_backend %[var(txn.place),map_beg(" + map + ")]\n";
   const auto servers = servers_of(view, layout);

@@ -226,12 +226,12 @@ class HaproxyRouter : public Plugin {
   Result<Reply> check(const json::object& body) {
     auto domain = require_string(body, "domain");
     if (!domain) return domain.error();
-    const auto path = string_or(body, "path", "/");
+    const auto path = with_slash(string_or(body, "path", "/"));
     const auto view = world_.view();
     const Route* best = nullptr;
     for (const auto& [id, route] : view.routes)
-      if (route.domain == *domain && path.starts_with(route.path) &&
-          (best == nullptr || route.path.size() > best->path.size()))
+      if (route.domain == *domain && path.starts_with(with_slash(route.path)) &&
+          (best == nullptr || with_slash(route.path).size() > with_slash(best->path).size()))
         best = &route;
     if (best == nullptr) return Reply{{{"route_id", nullptr}, {"backends", json::array{}}}};
     return Reply{{{"route_id", best->id}, {"backends", backends_of(view, best->service)}}};

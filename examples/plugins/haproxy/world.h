@@ -10,6 +10,9 @@
 
 namespace haproxy_router {
 
+/// Ends with a slash, as a path is compared: "/api/" takes "/api" and "/api/x", not "/apix".
+inline std::string with_slash(const std::string& path) { return path.ends_with('/') ? path : path + "/"; }
+
 struct Route {
   std::string id, domain, path = "/", service;
 };
