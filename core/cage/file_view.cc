@@ -34,7 +34,7 @@ Result<void> set_flags(int mounts, std::uint64_t flags, unsigned depth) {
 class NewRoot {
  public:
   static Result<NewRoot> mount_on(const std::string& folder) {
-    // Folders, links and empty files alone; in the end nobody can write it.
+    // Folders, links and empty files alone, all of them root's.
     if (::mount("flynn-cage", folder.c_str(), "tmpfs", 0, "mode=0755,size=1m") != 0)
       return errno_error(errno, "mount a tmpfs on " + folder);
     NewRoot root;
@@ -77,7 +77,9 @@ class NewRoot {
     return errno_error(errno, "make the link " + path);
   }
 
-  Result<void> close_it() { return set_flags(fd_.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0); }
+  // Its folders are root's, whom the cage is not: EACCES, as of any folder that is not the plugin's. Read-only would be
+  // EROFS, which says that the disk is at fault.
+  Result<void> close_it() { return set_flags(fd_.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0); }
 
   // The old tree is gone with this, and with it every mount of the host that was copied.
   Result<void> enter() {

@@ -121,7 +121,7 @@ TEST_P(FileView, HasTheKeyAndNotWhatLiesBesideIt) {
   const auto key = string_or(prison->ask("Facts"), "data_dir") + ".key";
 
   EXPECT_EQ(prison->attempt("write", {{"path", key}}), 0);
-  EXPECT_TRUE(prison->refused("write", key + ".new"));
+  EXPECT_EQ(prison->attempt("write", {{"path", key + ".new"}}), EACCES) << "which a plugin knows; EROFS would be news";
 }
 
 INSTANTIATE_TEST_SUITE_P(By, FileView,
