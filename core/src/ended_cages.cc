@@ -7,20 +7,13 @@ namespace flynn::core {
 
 std::size_t next_to_revive(const std::vector<std::string>& waiting, const std::multiset<std::string>& busy,
                            const std::function<SlotNeeds(const std::string& slot)>& needs) {
-  const auto find = [&](bool heed_optional) {
-    for (std::size_t i = 0; i < waiting.size(); ++i) {
-      if (busy.contains(waiting[i])) continue;
-      const auto of_it = needs(waiting[i]);
-      const auto& needed = heed_optional ? of_it.all : of_it.required;
-      const auto away = [&](const std::string& slot) { return slot != waiting[i] && needed.contains(slot); };
-      if (std::none_of(waiting.begin(), waiting.end(), away) && std::none_of(busy.begin(), busy.end(), away)) return i;
-    }
-    return waiting.size();
-  };
-  auto found = find(true);
-  if (found == waiting.size() && busy.empty()) found = find(false);
-  if (found == waiting.size() && busy.empty()) found = 0;
-  return found;
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (busy.contains(waiting[i])) continue;
+    const auto needed = needs(waiting[i]);
+    const auto away = [&](const std::string& slot) { return slot != waiting[i] && needed.contains(slot); };
+    if (std::none_of(waiting.begin(), waiting.end(), away) && std::none_of(busy.begin(), busy.end(), away)) return i;
+  }
+  return busy.empty() ? 0 : waiting.size();
 }
 
 void EndedCages::start(std::size_t threads, Revive revive, Needs needs) {
@@ -71,7 +64,7 @@ bool EndedCages::take(EndedCage& taken) {
 void EndedCages::put_back(const std::string& slot, const std::vector<std::string>& waited) {
   busy_.erase(slot);
   for (const auto& other : busy_)
-    if (needs_(other).all.contains(slot)) again_.insert(other);
+    if (needs_(other).contains(slot)) again_.insert(other);
   if (!open_) return;
   for (const auto& other : waited)
     if (!busy_.contains(other)) ended_.push_back({other, -1, {}});

@@ -20,18 +20,15 @@ struct EndedCage {
   CageEnd end;
 };
 
-/// What a slot asks at its start, of others' others as well.
-struct SlotNeeds {
-  std::set<std::string> all;       ///< with what it can do without
-  std::set<std::string> required;  ///< part of all
-};
+/// The slots that one can't start without, and those that they can't start without. What is optional holds nobody up.
+using SlotNeeds = std::set<std::string>;
 
 /// So many slots come back at once.
 inline constexpr std::size_t kRevivesAtOnceMax = 8;
 
 /// Which of `waiting`, oldest first, may come back now: the first whose slot is not on its way already (`busy`) and
-/// that needs none of the others. When no slot is on its way and each waits for another: the first that requires none,
-/// or just the first. Past the end: none. Pure.
+/// that needs none of the others. When no slot is on its way and each waits for another: the first. Past the end: none.
+/// Pure.
 std::size_t next_to_revive(const std::vector<std::string>& waiting, const std::multiset<std::string>& busy,
                            const std::function<SlotNeeds(const std::string& slot)>& needs);
 

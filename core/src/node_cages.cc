@@ -56,35 +56,28 @@ std::vector<std::string> Node::down_for_want_of(const std::string& slot) {
       const std::lock_guard lock(mutex_);
       if (entry->status.state != "failed" && (entry->status.state != "waiting" || !booted_)) continue;
     }
-    if (needs_of(entry->config.slot).all.contains(slot)) waiting.push_back(entry->config.slot);
+    if (needs_of(entry->config.slot).contains(slot)) waiting.push_back(entry->config.slot);
   }
   return waiting;
 }
 
 SlotNeeds Node::needs_of(const std::string& slot) {
   const std::lock_guard lock(mutex_);  // a swap changes manifests
-  const auto providers_of = [this](const std::vector<InterfaceId>& wanted, std::set<std::string>& found) {
-    std::vector<const SlotPlan*> fresh;
-    for (const auto& other : plans_)
+  SlotNeeds found;
+  std::vector<const SlotPlan*> left{plan(slot)};
+  while (!left.empty()) {
+    const auto* one = left.back();
+    left.pop_back();
+    if (one == nullptr) continue;
+    for (const auto& other : plans_) {
+      const auto& wanted = one->manifest.requires_;
       if (std::any_of(wanted.begin(), wanted.end(),
-                      [&](const auto& id) { return other->manifest.provides_interface(id); }))
-        if (found.insert(other->config.slot).second) fresh.push_back(other.get());
-    return fresh;
-  };
-  const auto gather = [&](bool with_optional) {
-    std::set<std::string> found;
-    std::vector<const SlotPlan*> left{plan(slot)};
-    while (!left.empty() && left.back() != nullptr) {
-      const auto& manifest = left.back()->manifest;
-      left.pop_back();
-      auto wanted = manifest.requires_;
-      if (with_optional) wanted.insert(wanted.end(), manifest.optional.begin(), manifest.optional.end());
-      const auto fresh = providers_of(wanted, found);
-      left.insert(left.end(), fresh.begin(), fresh.end());
+                      [&](const auto& id) { return other->manifest.provides_interface(id); }) &&
+          found.insert(other->config.slot).second)
+        left.push_back(other.get());
     }
-    return found;
-  };
-  return {gather(true), gather(false)};
+  }
+  return found;
 }
 
 void Node::settle_cage_crash(SlotPlan& entry, const CrashNote& crash) {
