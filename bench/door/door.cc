@@ -56,7 +56,7 @@ void print(const char* what, const Spread& spread, double above = -1) {
 
 class BenchNode {
  public:
-  explicit BenchNode(bool caged) {
+  explicit BenchNode(bool caged, int slots = 1) {
     std::string pattern = "/tmp/flynn-bench.XXXXXX";
     folder_ = ::mkdtemp(pattern.data());
     ::chmod(folder_.c_str(), 0711);
@@ -65,11 +65,13 @@ class BenchNode {
     config.data_dir = folder_ + "/data";
     config.run_dir = folder_ + "/run";
     config.cage_program = FLYNN_HOST_PROGRAM;
-    PluginConfig plugin;
-    plugin.slot = "bench";
-    plugin.path = PRISONER;
-    plugin.cage.own_process = caged;
-    config.plugins.push_back(plugin);
+    for (int i = 0; i < slots; ++i) {
+      PluginConfig plugin;
+      plugin.slot = i == 0 ? "bench" : "bench" + std::to_string(i);
+      plugin.path = PRISONER;
+      plugin.cage.own_process = caged;
+      config.plugins.push_back(plugin);
+    }
     log_ = std::move(*EventLog::open(folder_ + "/log", "info"));
     node_ = std::make_unique<Node>(config, std::move(*Listeners::open({})), *log_);
     if (auto booted = node_->boot(); !booted) std::fprintf(stderr, "%s\n", booted.error().message.c_str());
@@ -82,8 +84,13 @@ class BenchNode {
   Result<Reply> call(const char* method, const json::object& body) {
     return node_->door().call_as_operator(kInterface, method, body, Deadline::after(5s));
   }
-  std::string state() {
-    auto facts = node_->inspect("bench");
+  /// Of the process that answers in that slot; 0: none.
+  pid_t process(const std::string& slot) {
+    auto facts = node_->door().call_as_operator(std::string(kInterface) + "@" + slot, "Facts", {}, Deadline::after(5s));
+    return facts ? static_cast<pid_t>(int_or(facts->body, "pid")) : 0;
+  }
+  std::string state(const std::string& slot = "bench") {
+    auto facts = node_->inspect(slot);
     return facts ? string_or(*facts, "state") + " " + string_or(*facts, "reason") : "";
   }
 
@@ -190,6 +197,42 @@ void kill_again_and_again(int times, const json::object& body) {
       static_cast<unsigned long long>(load.unavailable), static_cast<unsigned long long>(load.failed));
 }
 
+// Nothing else runs: each kill is of all of them within microseconds, and the last one back counts.
+void kill_all_at_once(int slots, int times) {
+  BenchNode node(true, slots);
+  std::vector<std::string> names{"bench"};
+  for (int i = 1; i < slots; ++i) names.push_back("bench" + std::to_string(i));
+  std::vector<double> first, last;
+  for (int i = 0; i < times; ++i) {
+    std::vector<pid_t> before;
+    for (const auto& name : names) before.push_back(node.process(name));
+    const auto killed = Clock::now();
+    for (const pid_t process : before) ::kill(process, SIGKILL);
+    std::vector<double> back(names.size(), 0);
+    for (std::size_t away = names.size(); away > 0;) {
+      for (std::size_t one = 0; one < names.size(); ++one) {
+        if (back[one] > 0) continue;
+        const pid_t now = node.process(names[one]);
+        if (now <= 0 || now == before[one]) continue;
+        back[one] = us_since(killed) / 1000;
+        --away;
+      }
+      if (us_since(killed) > 10e6) {
+        std::fprintf(stderr, "not all back after kill %d: %s\n", i, node.state(names.back()).c_str());
+        return;
+      }
+      ::poll(nullptr, 0, 1);
+    }
+    first.push_back(*std::min_element(back.begin(), back.end()));
+    last.push_back(*std::max_element(back.begin(), back.end()));
+  }
+  const auto one = spread_of(first), all = spread_of(last);
+  std::printf(
+      "%d caged plugins killed at once, %d times: the first back after %.1f ms (%.1f-%.1f), all after %.1f ms "
+      "(%.1f-%.1f)\n",
+      slots, times, one.median, one.min, one.max, all.median, all.min, all.max);
+}
+
 }  // namespace
 }  // namespace flynn::core
 
@@ -204,5 +247,6 @@ int main(int argc, char** argv) {
   now_and_then("one every 2 ms, shared", false, body, above);
   now_and_then("one every 2 ms, caged", true, body, above);
   kill_again_and_again(argc > 1 ? std::atoi(argv[1]) : 1000, body);
+  kill_all_at_once(6, argc > 1 ? std::max(std::atoi(argv[1]) / 20, 1) : 50);
   return 0;
 }

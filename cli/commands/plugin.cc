@@ -92,6 +92,11 @@ Result<int> inspect(Session& session, const Arguments& arguments) {
     facts.add({"cage:", "process " + std::to_string(process)});
   else if (!text_of(plugin, "cage").empty())
     facts.add({"cage:", text_of(plugin, "cage")});
+  for (const json::value& value : array_of(plugin, "walls")) {
+    const json::object& wall = as_object(value);
+    facts.add({"wall " + text_of(wall, "name") + ":",
+               (flag_of(wall, "stands") ? "stands: " : "MISSING: ") + text_of(wall, "how")});
+  }
   facts.add({"digest:", text_of(plugin, "digest")});
   facts.add({"signature:", signature_of(plugin)});
   for (const json::value& problem : array_of(plugin, "problems")) {

@@ -88,7 +88,10 @@ Result<std::shared_ptr<Cage>> Cage::open(CageYard& yard, CageSpec spec, Deadline
     if (error.code == Code::unavailable && end) error.message = "its process ended: " + end->words;
     return error.context("make a cage for " + cage->spec_.slot);
   }
-  if (auto told = parse_json_object(ready->frame.body)) cage->missing_walls_ = strings_or_empty(*told, "missing");
+  if (auto told = parse_json_object(ready->frame.body))
+    if (const auto* raised = find_array(*told, "walls"))
+      for (const auto& wall : *raised)
+        if (wall.is_object()) cage->raised_.push_back(Wall::from(wall.get_object()));
   {
     const std::lock_guard lock(cage->mutex_);
     cage->listening_ = true;

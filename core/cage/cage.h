@@ -56,8 +56,8 @@ class Cage {
   pid_t pid() const { return pid_; }
   const std::string& slot() const { return spec_.slot; }
   const CageWalls& walls() const { return spec_.walls; }
-  /// Walls that this kernel lacks.
-  const std::vector<std::string>& missing_walls() const { return missing_walls_; }
+  /// As its process found them once they were raised, before it loaded the plugin.
+  const std::vector<Wall>& raised() const { return raised_; }
   /// Nothing while the process runs.
   std::optional<CageEnd> end() const;
   /// Ends the process: asks, and kills it at the deadline. It has ended when this returns. True: it did as asked.
@@ -94,7 +94,7 @@ class Cage {
   LanePool lanes_;
   pid_t pid_ = -1;
   UniqueFd pidfd_;
-  std::vector<std::string> missing_walls_;
+  std::vector<Wall> raised_;
 
   mutable std::mutex mutex_;
   std::condition_variable ended_;

@@ -33,6 +33,8 @@ class CageYard {
   Result<Process> spawn(const std::string& slot, const std::string& temp_dir, Lane control);
   /// Reaps it, and keeps it until no thread of it runs any more.
   void watch(const std::shared_ptr<Cage>& cage);
+  /// Held while a slot is given its user.
+  std::mutex& users() { return users_; }
 
  private:
   struct Watched {
@@ -47,7 +49,7 @@ class CageYard {
 
   const std::filesystem::path program_;
   UniqueFd bell_;
-  std::mutex mutex_;
+  std::mutex mutex_, users_;
   std::function<void(const Cage&)> ended_;
   std::list<std::function<void()>> asked_;
   std::list<Watched> cages_;

@@ -162,10 +162,12 @@ int serve(ControlLane& control, Received setup, const json::object& document) {
   if (!manifest) return tell(control, manifest.error());
   UniqueFd image = std::move(setup.fds.at(0));
   const auto walls = find_object(document, "walls");
-  auto missing = raise_walls(walls == nullptr ? CageWalls{} : CageWalls::from(*walls), image.get());
-  if (!missing) return tell(control, missing.error().context("raise the walls of the cage"));
+  auto raised = raise_walls(walls == nullptr ? CageWalls{} : CageWalls::from(*walls), image.get());
+  if (!raised) return tell(control, raised.error().context("raise the walls of the cage"));
   Frame ready;
-  const auto words = json::serialize(json::object{{"missing", json::array(missing->begin(), missing->end())}});
+  json::array told;
+  for (const auto& wall : *raised) told.push_back(wall.document());
+  const auto words = json::serialize(json::object{{"walls", std::move(told)}});
   ready.body = words;
   if (!control.send(ready)) return 1;
   static Inmate* inmate = new Inmate(std::move(*manifest), std::move(image), control, string_or(document, "info"));

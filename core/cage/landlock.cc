@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "file_rules.h"
 #include "flynn/sdk/unique_fd.h"
 
 namespace flynn::core {
@@ -73,37 +74,32 @@ class Ruleset {
   UniqueFd fd_;
 };
 
-std::string resolved(const char* path) {
-  char buffer[4096];
-  return ::realpath(path, buffer) == nullptr ? std::string() : std::string(buffer);
+std::uint64_t access_of(FileUse use, bool exec) {
+  switch (use) {
+    case FileUse::read:
+      return kRead;
+    case FileUse::run:
+      return kRead | (exec ? kExecute : 0);
+    case FileUse::write:
+      return ~kDevices & ~(exec ? 0 : kExecute);
+    case FileUse::device:
+      return kRead | kWriteFile;
+  }
+  return 0;
 }
 
 }  // namespace
 
-Result<bool> restrict_files(const CageWalls& walls, int image) {
+Result<int> restrict_files(const CageWalls& walls, int image) {
   const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  if (abi < 1) return false;
+  if (abi < 1) return 0;
   Ruleset rules(abi, walls.net);
   if (!rules.good()) return errno_error(errno, "make a Landlock rule set");
-  const std::uint64_t programs = kRead | (walls.exec ? kExecute : 0);
-  const std::uint64_t own = ~kDevices & ~(walls.exec ? 0 : kExecute);
-  std::vector<std::pair<std::string, std::uint64_t>> wanted{{walls.data_dir, own},
-                                                            {walls.run_dir, own},
-                                                            {"/etc", kRead},
-                                                            {"/proc", kRead},
-                                                            {"/sys/devices/system/cpu", kRead}};
-  for (const char* folder : {"/usr", "/lib", "/lib64", "/bin", "/sbin"}) wanted.emplace_back(folder, programs);
-  for (const char* device : {"/dev/null", "/dev/zero"}) wanted.emplace_back(device, kRead | kWriteFile);
-  for (const char* device : {"/dev/urandom", "/dev/random"}) wanted.emplace_back(device, kRead);
-  // Often a link to a file elsewhere.
-  if (const auto names = resolved("/etc/resolv.conf"); walls.net && !names.empty()) wanted.emplace_back(names, kRead);
-  for (const auto& path : walls.may_read) wanted.emplace_back(path, programs);
-  for (const auto& path : walls.may_write) wanted.emplace_back(path, own);
-  for (const auto& [path, access] : wanted)
-    if (auto allowed = rules.allow(path, access); !allowed) return allowed.error();
+  for (const auto& rule : file_rules(walls))
+    if (auto allowed = rules.allow(rule.path, access_of(rule.use, walls.exec)); !allowed) return allowed.error();
   if (auto allowed = rules.allow(image, kRead | kExecute); !allowed) return allowed.error();
   if (auto enforced = rules.enforce(); !enforced) return enforced.error();
-  return true;
+  return static_cast<int>(abi);
 }
 
 }  // namespace flynn::core

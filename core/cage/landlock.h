@@ -5,9 +5,9 @@
 
 namespace flynn::core {
 
-/// From now on this thread and what it starts may read the system's programs and libraries, its image and may_read,
-/// and write its own folders and may_write. Without net: no TCP. Where the kernel can: no signals and no abstract
-/// sockets to outside. False: this kernel has no Landlock. Source: linux/landlock.h, Landlock ABI 1 to 6.
-Result<bool> restrict_files(const CageWalls& walls, int image);
+/// From now on this thread and what it starts may use file_rules() and its image. Without net: no TCP. Where the kernel
+/// can: no signals and no abstract sockets to outside. The kernel's Landlock ABI; 0: it has none. Source:
+/// linux/landlock.h, Landlock ABI 1 to 6.
+Result<int> restrict_files(const CageWalls& walls, int image);
 
 }  // namespace flynn::core

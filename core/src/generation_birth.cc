@@ -31,6 +31,9 @@ Result<CageWalls> walls_of(const GenerationFacts& facts, const CoreServices& ser
   walls.memory_bytes = facts.cage.memory_mb << 20;
   walls.may_read = facts.cage.may_read;
   walls.may_write = facts.cage.may_write;
+  walls.landlock = facts.cage.landlock;
+  walls.file_view = facts.cage.file_view;
+  const std::lock_guard one_at_a_time(services.cages.users());
   auto user = settle_cage_user(walls.data_dir, walls.run_dir);
   if (!user) return user.error();
   walls.user = *user;
@@ -135,8 +138,9 @@ Result<void> Generation::enter_cage(Deadline deadline) {
   auto cage = Cage::open(services_.cages, std::move(spec), deadline);
   if (!cage) return cage.error();
   cage_ = std::move(*cage);
-  for (const auto& missing : cage_->missing_walls())
-    services_.log.write(FLYNN_LOG_WARN, facts_.slot, "cage_lacks_a_wall", {{"what", missing}});
+  for (const auto& wall : cage_->raised())
+    if (!wall.stands && wall.wanted)
+      services_.log.write(FLYNN_LOG_WARN, facts_.slot, "cage_lacks_a_wall", {{"what", wall.how}});
   control_ = std::make_unique<ControlThread>("ctl-" + facts_.slot, thread_tag_);
   auto created = run(
       "create", [cage = cage_](flynn_error* error) { return cage->create(error); }, deadline);

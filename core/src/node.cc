@@ -114,8 +114,11 @@ Result<void> Node::boot() {
   }
   if (auto saved = record_.save(); !saved) return saved.error();
   cages_.on_end([this](const Cage& cage) { cage_ended(cage); });
-  if (std::any_of(plans_.begin(), plans_.end(), [](const auto& entry) { return entry->config.cage.own_process; }))
-    ended_cages_.start([this](const EndedCage& ended) { revive(ended); });
+  const auto caged =
+      std::count_if(plans_.begin(), plans_.end(), [](const auto& entry) { return entry->config.cage.own_process; });
+  ended_cages_.start(
+      static_cast<std::size_t>(caged), [this](const EndedCage& ended) { return revive(ended); },
+      [this](const std::string& slot) { return needs_of(slot); });
   interface_->start();
   door_.announce(*interface_, NodeInterface::id());
   for (auto* entry : start_order()) try_to_start(*entry);

@@ -167,7 +167,10 @@ class Node {
   void touched();
   std::filesystem::path images_of(const std::string& slot) const { return config_.data_dir / "core" / "images" / slot; }
 
-  void revive(const EndedCage& ended);
+  /// On the threads of ended_cages_, for several slots at once.
+  std::vector<std::string> revive(const EndedCage& ended);
+  std::vector<std::string> down_for_want_of(const std::string& slot);
+  SlotNeeds needs_of(const std::string& slot);
   bool put_away(SlotPlan& entry, const EndedCage& ended);
   void cage_ended(const Cage& cage);
   void settle_cage_crash(SlotPlan& entry, const CrashNote& crash);

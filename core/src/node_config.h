@@ -19,6 +19,7 @@ struct CageConfig {
   std::int64_t memory_mb = 512;       ///< private memory that it may ask for
   std::vector<std::string> may_read;  ///< paths beside the system's and its own folders
   std::vector<std::string> may_write;
+  bool landlock = true, file_view = true;  ///< not of the file: tests raise one of the two alone
 };
 
 struct PluginConfig {

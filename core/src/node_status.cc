@@ -67,9 +67,14 @@ Result<json::object> Node::inspect(const std::string& slot) {
   if (!entry->status.reason.empty()) problems.emplace_back(entry->status.reason);
   {
     const HazardGuard<Generation> guard(entry->slot->current_place());
-    if (guard.get() != nullptr && guard.get()->cage() != nullptr)
-      for (const auto& missing : guard.get()->cage()->missing_walls())
-        problems.emplace_back("its cage lacks a wall: " + missing);
+    if (guard.get() != nullptr && guard.get()->cage() != nullptr) {
+      json::array walls;
+      for (const auto& wall : guard.get()->cage()->raised()) {
+        walls.push_back(json::object{{"name", wall.name}, {"stands", wall.stands}, {"how", wall.how}});
+        if (!wall.stands && wall.wanted) problems.emplace_back("its cage lacks a wall: " + wall.how);
+      }
+      document["walls"] = std::move(walls);
+    }
   }
   for (const auto& zombie : entry->zombies) problems.emplace_back("still mapped: " + zombie);
   for (const auto& count : entry->slot->counters().snapshot())

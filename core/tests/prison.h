@@ -1,6 +1,7 @@
 // Prison: a node whose plugin tries, in a cage, what it is asked to try.
 #pragma once
 
+#include <cerrno>
 #include <functional>
 #include <string>
 
@@ -30,6 +31,11 @@ class Prison {
     json::object body = more;
     body["what"] = what;
     return static_cast<int>(int_or(ask("Try", body), "errno", -1));
+  }
+  /// One of the answers of a wall: it is not there, it is closed, nothing there can be written.
+  bool refused(const std::string& what, const std::string& path) {
+    const int failure = attempt(what, {{"path", path}});
+    return failure == ENOENT || failure == EACCES || failure == EROFS;
   }
   pid_t process() { return static_cast<pid_t>(int_or(ask("Facts"), "pid", -1)); }
   /// Until another process than `before` answers.
