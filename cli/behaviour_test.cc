@@ -268,6 +268,29 @@ TEST(CliPlugin, SaysThatASlotHasNoHistory) {
   EXPECT_NE(none.err.find("no entry of a slot \"rooter\""), std::string::npos) << none.err;
 }
 
+TEST(CliPlugin, NamesThePluginThatAskedForAChange) {
+  Program flynn;
+  const std::string path = flynn.folder() + "/admin.sock";
+  AdminSocket host(path,
+                   {{"plugin.history", R"({"result":{"entries":[{"seq":7,"at":"then","by":{"plugin":"controller"},)"
+                                       R"("slot":"router","action":"configure","outcome":"live"}]}})"
+                                       "\n"}});
+  flynn.set("FLYNN_ADMIN_SOCKET", path);
+
+  const auto table = flynn.run({"plugin", "history"});
+
+  EXPECT_NE(table.out.find("plugin controller  router"), std::string::npos) << table.out;
+  EXPECT_EQ(table.out.find("uid 0"), std::string::npos) << "root did nothing: " << table.out;
+}
+
+TEST(CliPlugin, RefusesAPathOrADigestThatIsNone) {
+  Program flynn;
+
+  EXPECT_EQ(flynn.run({"plugin", "swap", "router", ""}).code, 2);
+  EXPECT_EQ(flynn.run({"plugin", "swap", "router", "", "--plan"}).code, 255);
+  EXPECT_EQ(flynn.run({"plugin", "audit", "/nowhere", "--head", "abc"}).code, 2);
+}
+
 TEST(CliPlugin, ShowsTheHistoryAsATable) {
   Program flynn;
   const std::string path = flynn.folder() + "/admin.sock";

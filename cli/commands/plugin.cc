@@ -1,4 +1,3 @@
-#include <filesystem>
 #include <fstream>
 #include <ostream>
 #include <sstream>
@@ -60,9 +59,6 @@ Result<int> list(Session& session, const Arguments&) {
 
 bool names_a_file(const std::string& what) { return what.find('/') != std::string::npos || what.ends_with(".so"); }
 
-/// The host resolves paths in its own folder, so it gets absolute ones.
-std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
-
 std::string signature_of(const json::object& plugin) {
   const json::object& signature = object_of(plugin, "signature");
   const std::string key = text_of(signature, "key_name"), words = text_of(signature, "words");
@@ -73,8 +69,13 @@ std::string signature_of(const json::object& plugin) {
 
 Result<int> inspect(Session& session, const Arguments& arguments) {
   const std::string what = arguments.at(0);
-  const auto answer =
-      ask("plugin.inspect", names_a_file(what) ? json::object{{"path", absolute(what)}} : json::object{{"slot", what}});
+  json::object params{{"slot", what}};
+  if (names_a_file(what)) {
+    const auto path = absolute_path(what);
+    if (!path) return path.error();
+    params = {{"path", *path}};
+  }
+  const auto answer = ask("plugin.inspect", params);
   if (!answer) return answer.error();
   const json::object& plugin = as_object(*answer);
   if (session.json()) {

@@ -23,6 +23,7 @@ std::string shortened(const std::string& text) {
 std::string who(const json::object& entry) {
   const json::object& peer = object_of(entry, "by");
   if (peer.empty()) return text_of(entry, "by");
+  if (const std::string plugin = text_of(peer, "plugin"); !plugin.empty()) return "plugin " + plugin;
   const std::string user = text_of(peer, "user"), program = text_of(peer, "program");
   return (user.empty() ? "uid " + std::to_string(number_of(peer, "uid")) : user) +
          (program.empty() ? "" : "/" + program);
@@ -64,6 +65,9 @@ Result<int> history(Session& session, const Arguments& arguments) {
 }
 
 Result<json::object> verdict_of(const Arguments& arguments) {
+  if (const std::string head = arguments.value("head");
+      arguments.has("head") && (head.size() != 64 || head.find_first_not_of("0123456789abcdef") != std::string::npos))
+    return usage_error("--head \"" + head + "\": expected the 64 digits of a SHA-256, as 'head:' shows them");
   if (arguments.values.empty()) {
     const auto answer = admin_request(admin_socket_path(), "plugin.audit", {{"head", arguments.value("head")}}, {});
     if (!answer)

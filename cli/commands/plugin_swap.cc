@@ -18,9 +18,6 @@ namespace {
 
 constexpr int kNoChange = 0, kChanges = 1, kRefused = 255;
 
-/// The host resolves paths in its own folder, so it gets absolute ones.
-std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
-
 std::string short_digest(const json::object& document) { return text_of(document, "digest").substr(0, 12); }
 
 /// Milliseconds with one decimal.
@@ -91,7 +88,9 @@ Status add_canary(const Arguments& arguments, json::object& params) {
 }
 
 Result<json::object> params_of(const Arguments& arguments) {
-  json::object params{{"slot", arguments.at(0)}, {"path", absolute(arguments.at(1))}};
+  const auto path = absolute_path(arguments.at(1));
+  if (!path) return path.error();
+  json::object params{{"slot", arguments.at(0)}, {"path", *path}};
   if (arguments.has("drain")) {
     // Milliseconds without a unit, as ever.
     const std::string text = arguments.value("drain");
@@ -149,6 +148,14 @@ const std::vector<Option>& swap_options() {
   return options;
 }
 
+Result<std::string> absolute_path(const std::string& path) {
+  std::error_code failure;
+  const auto absolute = std::filesystem::absolute(path, failure);
+  if (path.empty() || failure)
+    return usage_error("\"" + path + "\" is no path of a file" + (failure ? ": " + failure.message() : ""));
+  return absolute.lexically_normal().string();
+}
+
 Progress progress_to(Session& session) {
   if (!is_terminal(2)) return {};
   return [&session](const json::object& line) {
@@ -165,7 +172,9 @@ Error with_record(const Error& error, const std::string& slot, const std::string
     case ErrorCode::kHostUnreachable:
       // Where nothing answered, nothing was begun. A host that died meanwhile boots what was in force before.
       if (error.what.starts_with("connect")) return error;
-      return error.advise("A host that ended meanwhile comes back with the version before: 'flynn plugin list' says.");
+      return error.advise(
+          "A host that ended meanwhile comes back with the version before, or, where the new one was in force already, "
+          "with that: 'flynn plugin list' says.");
     case ErrorCode::kNotFound:
       return error.advise(
           "'flynn plugin list' shows the slots; a file must be there for flynn-host. Nothing was changed.");

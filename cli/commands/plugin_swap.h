@@ -14,6 +14,8 @@ Result<int> swap_plugin(Session& session, const Arguments& arguments);
 Result<int> roll_back_plugin(Session& session, const Arguments& arguments);
 Result<int> watch_plugins(Session& session, const Arguments& arguments);
 
+/// The host resolves paths in its own folder, so it gets absolute ones.
+Result<std::string> absolute_path(const std::string& path);
 /// Live lines for a person; a log of a script gets the summary only.
 Progress progress_to(Session& session);
 /// An error of a change of `slot` with what to do next; `serves` says what is in force after a refusal.

@@ -72,6 +72,9 @@ AuditVerdict AuditChecker::finish() {
 }
 
 Result<AuditVerdict> verify_audit_file(const std::filesystem::path& file, const std::string& expected) {
+  std::error_code failure;
+  if (std::filesystem::exists(file, failure) && !std::filesystem::is_regular_file(file, failure))
+    return Error{Code::invalid_argument, file.string() + " is not a regular file"};
   std::ifstream stream(file, std::ios::binary);
   if (!stream) return errno_error(errno, "open " + file.string());
   AuditChecker checker(expected);
@@ -81,6 +84,10 @@ Result<AuditVerdict> verify_audit_file(const std::filesystem::path& file, const 
     if (!checker.add(line)) break;
   auto verdict = checker.finish();
   verdict.open_end = stream.eof() && !line.empty();
+  if (verdict.whole() && verdict.entries == 0 && !verdict.open_end) {
+    verdict.found_expected = false;
+    verdict.words = "it has no entry, and every audit log begins with one: it was emptied";
+  }
   return verdict;
 }
 

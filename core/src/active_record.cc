@@ -34,6 +34,14 @@ std::vector<std::int64_t> times_of(const json::object& document, std::string_vie
   return times;
 }
 
+Result<void> write_new(const std::string& path, std::string_view text) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd) return errno_error(errno, "make " + path);
+  if (auto written = write_all(fd.get(), text, Deadline::none()); !written) return written.error().context(path);
+  if (::fsync(fd.get()) != 0) return errno_error(errno, "sync " + path);
+  return {};
+}
+
 }  // namespace
 
 Result<ActiveRecord> ActiveRecord::load(std::filesystem::path file) {
@@ -84,10 +92,12 @@ Result<void> ActiveRecord::save() const {
                    {"configured_config_digest", slot.configured_config_digest}};
   const std::string text = json::serialize(json::object{{"v", 1}, {"slots", slots}}) + "\n";
   const auto temporary = file_.string() + ".new";
-  const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!fd) return errno_error(errno, "make " + temporary);
-  if (auto written = write_all(fd.get(), text, Deadline::none()); !written) return written.error().context(temporary);
-  if (::fsync(fd.get()) != 0) return errno_error(errno, "sync " + temporary);
+  if (auto written = write_new(temporary, text); !written) {
+    ::unlink(temporary.c_str());
+    auto error = written.error();
+    if (error.code == Code::resource_exhausted) error.message += ": free space on the disk of data_dir, then try again";
+    return error.context("the record of what is in force can't be written");
+  }
   if (::rename(temporary.c_str(), file_.c_str()) != 0) return errno_error(errno, "rename " + temporary);
   const UniqueFd folder(::open(file_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder || ::fsync(folder.get()) != 0) return errno_error(errno, "sync " + file_.parent_path().string());

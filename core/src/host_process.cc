@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "admin_server.h"
+#include "data_lock.h"
 #include "flynn/sdk/stream.h"
 #include "node.h"
 
@@ -118,6 +119,7 @@ int run_host_process(const std::filesystem::path& config_file) {
   ::prctl(PR_SET_NAME, "flynn-host", 0, 0, 0);  // exec of /proc/self/exe made it "exe"
   take_signals();
   auto audit = take_audit_socket();
+  const auto lock = DataLock::inherited();
   auto config = load_node_config(config_file);
   if (!config) return say(config.error(), audit.get());
   const char* inherited = std::getenv(kListenersVariable);

@@ -18,6 +18,7 @@
 
 #include "audit_desk.h"
 #include "audit_log.h"
+#include "data_lock.h"
 #include "listeners.h"
 #include "node_config.h"
 #include "restart_plan.h"
@@ -81,8 +82,11 @@ class Signals {
 
 class Keeper {
  public:
-  Keeper(std::filesystem::path config_file, Listeners listeners, AuditDesk desk)
-      : config_file_(std::move(config_file)), listeners_(std::move(listeners)), desk_(std::move(desk)) {
+  Keeper(std::filesystem::path config_file, DataLock lock, Listeners listeners, AuditDesk desk)
+      : config_file_(std::move(config_file)),
+        lock_(std::move(lock)),
+        listeners_(std::move(listeners)),
+        desk_(std::move(desk)) {
     desk_.give_listeners_to(
         [this](const std::string& name, UniqueFd socket) { return listeners_.keep(name, std::move(socket)); });
   }
@@ -94,6 +98,7 @@ class Keeper {
   json::object note_of_death(int status, milliseconds ran, milliseconds wait) const;
 
   std::filesystem::path config_file_;
+  DataLock lock_;
   Listeners listeners_;
   AuditDesk desk_;
   Signals signals_;
@@ -107,6 +112,7 @@ bool Keeper::start() {
   if (!audit) return complain(audit.error().message), false;
   ::setenv(kListenersVariable, listeners_.environment_text().c_str(), 1);
   ::setenv(kAuditVariable, std::to_string(audit->get()).c_str(), 1);
+  if (lock_.fd() >= 0) ::setenv(kDataLockVariable, std::to_string(lock_.fd()).c_str(), 1);
   const std::string config = config_file_.string();
   const std::vector<const char*> argv{"flynn-host", "host", "--config", config.c_str(), nullptr};
   const pid_t keeper = ::getpid();
@@ -118,6 +124,7 @@ bool Keeper::start() {
   if (::getppid() != keeper) ::_exit(1);
   signals_.restore_in_child();
   listeners_.keep_over_exec();
+  lock_.keep_over_exec();
   ::fcntl(audit->get(), F_SETFD, 0);
   ::execv("/proc/self/exe", const_cast<char* const*>(argv.data()));
   ::_exit(127);
@@ -176,11 +183,13 @@ int Keeper::run() {
 int run_keeper(const std::filesystem::path& config_file) {
   auto config = load_node_config(config_file);
   if (!config) return complain(config.error().message);
+  auto lock = DataLock::acquire(config->data_dir);
+  if (!lock) return complain(lock.error().message);
   auto listeners = Listeners::open(config->listeners);
   if (!listeners) return complain(listeners.error().message);
   make_room_for(listeners->descriptors_wanted());
   AuditDesk desk(audit_file_of(config->data_dir), config->node);
-  return Keeper(config_file, std::move(*listeners), std::move(desk)).run();
+  return Keeper(config_file, std::move(*lock), std::move(*listeners), std::move(desk)).run();
 }
 
 }  // namespace flynn::core

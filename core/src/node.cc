@@ -85,6 +85,8 @@ std::filesystem::path Node::boot_file(SlotPlan& entry) {
   const auto configured = digest_of_file(entry.config.path);
   const auto kept = digest_of_file(record.current->path);
   const bool unchanged = configured && *configured == record.configured_digest;
+  // Of two that are equal the configured one: its signature may be newer.
+  if (configured && *configured == record.current->digest) return entry.config.path;
   return unchanged && kept && *kept == record.current->digest ? std::filesystem::path(record.current->path)
                                                               : entry.config.path;
 }
@@ -96,7 +98,10 @@ Result<void> Node::boot() {
     std::filesystem::create_directories(folder, failure);
     if (failure) return errno_error(failure.value(), "make folder " + folder.string());
   }
-  std::filesystem::permissions(config_.data_dir / "core", std::filesystem::perms::owner_all, failure);
+  std::filesystem::remove_all(run_images(), failure);  // of a host that is no more
+  std::filesystem::create_directories(run_images(), failure);
+  for (const auto& folder : {config_.data_dir / "core", run_images()})
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failure);
   auto record = ActiveRecord::load(config_.data_dir / "core" / "active.json");
   if (!record) return record.error();
   record_ = std::move(*record);
@@ -112,7 +117,7 @@ Result<void> Node::boot() {
     record_.forget_other_files(entry->config.slot, images_of(entry->config.slot));
     if (auto read = read_manifest(*entry); !read) set_status(*entry, "failed", read.error().message);
   }
-  if (auto saved = record_.save(); !saved) return saved.error();
+  save_or_log("");  // a node that has no room on its disk serves all the same
   cages_.on_end([this](const Cage& cage) { cage_ended(cage); });
   const auto caged =
       std::count_if(plans_.begin(), plans_.end(), [](const auto& entry) { return entry->config.cage.own_process; });
@@ -124,7 +129,7 @@ Result<void> Node::boot() {
   for (auto* entry : start_order()) try_to_start(*entry);
   {
     const std::lock_guard lock(mutex_);
-    if (auto saved = record_.save(); !saved) return saved.error();
+    save_or_log("");
   }
   audit_boot();
   return {};
@@ -170,6 +175,22 @@ std::string Node::missing_for(const Manifest& manifest) const {
   return text;
 }
 
+// Where nothing runs, a full disk must not keep it down: run_dir is seldom on the same one.
+Result<StagedFile> Node::stage(SlotPlan& entry, const std::filesystem::path& file, std::int64_t number) {
+  const auto into = [&](std::filesystem::path folder) {
+    return in_time<StagedFile>(
+        "copy " + file.string(), config_.core.lifecycle,
+        [file, folder = std::move(folder), number] { return stage_plugin(file, folder, number); });
+  };
+  auto staged = into(images_of(entry.config.slot));
+  if (staged || entry.slot->current() != nullptr) return staged;
+  auto aside = into(run_images() / entry.config.slot);
+  if (!aside) return staged;
+  log_.write(FLYNN_LOG_WARN, entry.config.slot, "copied_to_run_dir",
+             {{"error", staged.error().message}, {"effect", "it runs; free space in data_dir before the next swap"}});
+  return aside;
+}
+
 Result<std::unique_ptr<Generation>> Node::make_generation(SlotPlan& entry, const std::filesystem::path& file,
                                                           const Manifest& manifest) {
   GenerationFacts facts;
@@ -182,12 +203,12 @@ Result<std::unique_ptr<Generation>> Node::make_generation(SlotPlan& entry, const
     facts.number = ++record_.slot(entry.config.slot).last_generation;
     // The boot saves all numbers at once: disks that take 10 ms to sync would be half of its time.
     if (booted_)
-      if (auto saved = record_.save(); !saved) return saved.error();
+      if (auto saved = record_.save(); !saved) {
+        if (entry.slot->current() != nullptr) return saved.error();
+        log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
+      }
   }
-  auto staged = in_time<StagedFile>("copy " + file.string(), config_.core.lifecycle,
-                                    [file, folder = images_of(entry.config.slot), number = facts.number] {
-                                      return stage_plugin(file, folder, number);
-                                    });
+  auto staged = stage(entry, file, facts.number);
   if (!staged) return staged.error();
   const auto path = staged->path;
   if (auto admitted = admit(entry, file, *staged, manifest); !admitted) {
@@ -273,10 +294,13 @@ void Node::start_now(SlotPlan& entry) {
 }
 
 void Node::tend() {
-  // By now whoever wants one of the listening sockets that the keeper kept has borrowed it.
-  if (booted_ && !unborrowed_shut_ && booted_at_ + kSettled < std::chrono::steady_clock::now()) {
-    unborrowed_shut_ = true;
+  // By now whoever wants one of the listening sockets that the keeper kept has borrowed it, and what still runs is
+  // good.
+  if (booted_ && !has_settled_ && booted_at_ + kSettled < std::chrono::steady_clock::now()) {
+    has_settled_ = true;
     listeners_.shut_unborrowed();
+    for (auto& entry : plans_)
+      if (const std::unique_lock lock(entry->slot->lifecycle(), std::try_to_lock); lock) record_what_serves(*entry);
   }
   for (auto* entry : start_order()) {
     if (stopping_) return;
@@ -298,6 +322,7 @@ void Node::take_down(SlotPlan& entry) {
   const std::lock_guard lock(entry.slot->lifecycle());
   auto* current = entry.slot->current();
   if (current == nullptr) return;
+  record_what_serves(entry);
   const auto drain = std::min(config_.core.drain, kShutdownDrainMax);
   if (auto quiet = current->quiesce(Deadline::after(config_.core.quiesce)); !quiet)
     log_.write(FLYNN_LOG_WARN, entry.config.slot, "quiesce_failed", {{"error", quiet.error().message}});

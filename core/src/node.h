@@ -123,6 +123,7 @@ class Node {
   Result<void> bring_up(SlotPlan& entry, const std::filesystem::path& file, const PhaseTold& enter = {});
   Result<std::unique_ptr<Generation>> make_generation(SlotPlan& entry, const std::filesystem::path& file,
                                                       const Manifest& manifest);
+  Result<StagedFile> stage(SlotPlan& entry, const std::filesystem::path& file, std::int64_t number);
   Result<void> admit(SlotPlan& entry, const std::filesystem::path& file, const StagedFile& staged,
                      const Manifest& manifest);
   void settle_record(SlotPlan& entry);
@@ -154,17 +155,29 @@ class Node {
   PlanInput plan_input(const SlotPlan& entry, const Generation* old, const std::filesystem::path& file) const;
   SwapOptions filled_in(SwapOptions options) const;
   Result<void> record_pending(SlotPlan& entry, const Generation& next);
-  void record_commit(SlotPlan& entry, const RecordedVersion& next);
+  /// Durable: `next` is in force. An error: the record is as it was. `also` changes the record in the same write.
+  using RecordChange = std::function<void(SlotRecord& record)>;
+  Result<void> record_commit(SlotPlan& entry, const RecordedVersion& next, const RecordedVersion* old,
+                             const RecordChange& also = {});
+  /// What a boot goes back to when a swap to `next` (empty: none) does not last. Saved with the next record; false:
+  /// it was known.
+  bool record_in_force(SlotPlan& entry, const RecordedVersion& running, const std::filesystem::path& next);
+  void record_what_serves(SlotPlan& entry);   // by the holder of lifecycle()
+  void save_or_log(const std::string& slot);  // under mutex_
+  /// Of a swap that failed.
+  void forget_swap(SlotPlan& entry);
+  void forget_other_files(SlotPlan& entry);
   void note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from);
   json::object describe(const SlotPlan& entry) const;
   json::object slot_facts(SlotPlan& entry);
   json::array kept_versions(SlotPlan& entry);
   Result<SlotPlan*> known(const std::string& slot);
-  /// Makes the configuration that is in force durable.
-  void record_config(SlotPlan& entry);
+  /// Makes a configuration durable. An error: the record is as it was.
+  Result<void> record_config(SlotPlan& entry, const std::string& config_json);
   void set_settled(SlotPlan& entry, bool settled);
   /// Something that flynn.node/1 tells of may have changed.
   void touched();
+  std::filesystem::path run_images() const { return config_.run_dir / "images"; }
   std::filesystem::path images_of(const std::string& slot) const { return config_.data_dir / "core" / "images" / slot; }
 
   /// On the threads of ended_cages_, for several slots at once.
@@ -190,7 +203,7 @@ class Node {
   std::string started_at_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> booted_{false};
-  bool unborrowed_shut_ = false;                       // tend() only
+  bool has_settled_ = false;                           // tend() only
   std::chrono::steady_clock::time_point booted_at_{};  // before tend() begins
   std::unique_ptr<NodeInterface> interface_;
   EndedCages ended_cages_;

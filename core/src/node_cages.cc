@@ -84,8 +84,7 @@ void Node::settle_cage_crash(SlotPlan& entry, const CrashNote& crash) {
   const std::lock_guard lock(mutex_);
   auto& record = record_.slot(entry.config.slot);
   settle_crash(entry, record, crash);
-  if (auto saved = record_.save(); !saved)
-    log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
+  save_or_log(entry.config.slot);
   // Perhaps another version now.
   entry.manifest.name.clear();
 }

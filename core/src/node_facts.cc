@@ -141,14 +141,4 @@ Result<std::filesystem::path> Node::kept_version(const std::string& slot, const 
                                     slot + " FILE"};
 }
 
-void Node::record_config(SlotPlan& entry) {
-  {
-    const std::lock_guard lock(mutex_);
-    note_config(record_.slot(entry.config.slot), entry.config.config_json, entry.file_config);
-    if (auto saved = record_.save(); !saved)
-      log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
-  }
-  touched();
-}
-
 }  // namespace flynn::core

@@ -33,9 +33,11 @@ void Node::settle_record(SlotPlan& entry) {
   const auto attempt = std::exchange(record.attempt, "");
   const auto why = crashed ? " (" + last_crash_->what + ")" : "";
   if (pending) {
+    const bool same = record.current && record.current->digest == pending->digest;
     note_undone(entry, {{"version", pending->version}, {"digest", pending->digest}},
-                pending->version + " was undone: the host ended before that swap was committed" + why +
-                    "; the version before it is in force");
+                (same ? "a new configuration of " : "") + pending->version +
+                    " was undone: the host ended before that swap was committed" + why + "; the " +
+                    (same ? "configuration" : "version") + " before it is in force");
     return;
   }
   // A new version that crashes before it has any work is no fault of the one in force.
@@ -120,8 +122,7 @@ void Node::lift_quarantine(SlotPlan& entry) {
   record.quarantined_digest.clear();
   record.quarantined.clear();
   entry.note.clear();
-  if (auto saved = record_.save(); !saved)
-    log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
+  save_or_log(entry.config.slot);
 }
 
 Result<std::string> Node::start_plugin(const std::string& slot) {
@@ -154,6 +155,11 @@ Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& 
   if (!judged.manifest.version.empty()) change.note()["to"] = json::object{{"version", judged.manifest.version}};
   if (auto allowed = judged.verdict(file); !allowed) return allowed.error();
   const Attempt attempt(*this, entry, judged.manifest.version);
+  // What starts at boot may do without a record; what an operator installs must be there after it, too.
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto saved = record_.save(); !saved) return saved.error();
+  }
   auto manifest = judged.manifest;
   auto config = judged.config;
   const auto exchange_both = [&] {
@@ -170,13 +176,15 @@ Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& 
   }
   lift_quarantine(entry);
   const auto version = recorded(*entry.slot->current());
-  {
-    const std::lock_guard lock(mutex_);
-    auto& record = record_.slot(entry.config.slot);
-    // What was in force may have crashed: it is no version to go back to unless it once ran well.
+  // What was in force may have crashed: it is no version to go back to unless it once ran well.
+  const auto recorded_well = record_commit(entry, version, nullptr, [](SlotRecord& record) {
     record.previous = version_before(record, record.crashed_digest);
-  }
-  record_commit(entry, version);
+  });
+  if (!recorded_well)
+    log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved",
+               {{"error", recorded_well.error().message}, {"effect", "it runs, the next start has what was before"}});
+  else
+    forget_other_files(entry);
   set_status(entry, "up");
   SwapOutcome outcome;
   outcome.to = {

@@ -39,6 +39,12 @@ json::object Node::describe(const SlotPlan& entry) const {
   if (const auto running = changes_.running(entry.config.slot)) document["change"] = running->document();
   const HazardGuard<Generation> guard(entry.slot->current_place());
   if (const auto* generation = guard.get()) {
+    // During a swap's probation another version serves than the one in force: name, version and digest are of one.
+    const auto& manifest = generation->facts().manifest;
+    document["name"] = manifest.name;
+    document["version"] = manifest.version;
+    document["provides"] = texts(manifest.provides);
+    document["requires"] = texts(manifest.requires_);
     document["generation"] = generation->facts().number;
     document["digest"] = generation->file().digest;
     document["path"] = generation->file().path.string();

@@ -1,11 +1,19 @@
 // The operator's changes of a running node: swap, roll back, configure; and what is recorded of them.
 #include "config_schema.h"
 #include "node.h"
+#include "runtime_config.h"
 #include "sha256.h"
 #include "swap_attempt.h"
 
 namespace flynn::core {
 namespace {
+
+constexpr const char* kConfigure = "configure";
+
+// For the audit log: what never had any work was refused, the rest says itself that it was rolled back.
+std::string failure_text(const Error& error) {
+  return error.message.starts_with(kRolledBack) ? error.message : "refused: " + error.message;
+}
 
 json::object facts_of(const Generation& generation) {
   return {{"version", generation.facts().manifest.version},
@@ -86,30 +94,6 @@ void note_report(json::object& note, const SwapReport& report) {
 
 }  // namespace
 
-Result<void> Node::record_pending(SlotPlan& entry, const Generation& next) {
-  const std::lock_guard lock(mutex_);
-  auto& record = record_.slot(entry.config.slot);
-  record.pending = recorded(next);
-  record.attempt.clear();
-  return record_.save();
-}
-
-void Node::record_commit(SlotPlan& entry, const RecordedVersion& next) {
-  const std::lock_guard lock(mutex_);
-  auto& record = record_.slot(entry.config.slot);
-  record.pending.reset();
-  record.attempt.clear();
-  record.current = next;
-  record.configured_digest = digest_of_file(entry.config.path).value_or("");
-  // What the record names must be whole after a power cut.
-  Result<void> saved = sync_staged(next.path);
-  if (saved && record.previous) saved = sync_staged(record.previous->path);
-  if (saved) saved = record_.save();
-  if (!saved) log_.write(FLYNN_LOG_ERROR, entry.config.slot, "record_not_saved", {{"error", saved.error().message}});
-  record_.forget_other_files(entry.config.slot, images_of(entry.config.slot));
-  touched();
-}
-
 void Node::note_zombies(SlotPlan& entry, const SwapReport& report, const json::object& from) {
   if (report.unmapped) return;
   const std::lock_guard lock(mutex_);
@@ -126,13 +110,9 @@ Result<std::unique_ptr<SlotChange>> Node::begin_change(SlotPlan& entry, const st
 
 Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
                                   const std::string& why, SlotChange& change, const SwapProgress& progress) {
-  std::function<void()> in_force;  // once probation has passed: what is left is the end of the old one
-  PhaseClock before;               // of the phases that are not the swap's own
+  PhaseClock before;  // of the phases that are not the swap's own
   Teller teller(change, progress);
-  const auto enter = [&](const std::string& phase, std::chrono::milliseconds limit) {
-    if (phase == "drain" && in_force) in_force();  // before it is told: who hears of it may ask for the facts at once
-    teller.enter(phase, limit);
-  };
+  const auto enter = [&](const std::string& phase, std::chrono::milliseconds limit) { teller.enter(phase, limit); };
   options = filled_in(std::move(options));
   enter("verify", config_.core.lifecycle);
   auto* old = entry.slot->current();
@@ -151,6 +131,7 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
 
   const auto limit = config_.core.lifecycle;
   enter("load", limit);
+  record_in_force(entry, old_version, file);
   const Attempt attempt(*this, entry, judged.manifest.version);
   auto next = make_generation(entry, file, judged.manifest);
   if (!next) return next.error();
@@ -160,43 +141,50 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   change.note()["to"] = outcome.to;
   enter("configure", limit);
   if (auto configured = (*next)->configure(judged.config, Deadline::after(limit)); !configured) {
-    (*next)->retire(Deadline::after(config_.core.stop));
+    if ((*next)->retire(Deadline::after(config_.core.stop)).unmapped) remove_staged(next_version.path);
     return configured.error();
   }
   before.end("configure");
-  in_force = [&] {
+  // Probation has passed: what is left is the end of the old one. Recorded before anybody hears of it.
+  const auto commit = [&]() -> Result<void> {
+    auto recorded = record_commit(entry, next_version, &old_version, [&](SlotRecord& record) {
+      // A swap of the same version changes its configuration: the version to go back to stays.
+      if (old_version.digest != next_version.digest) record.previous = old_version;
+      if (why == kConfigure) note_config(record, entry.config.config_json, entry.file_config);
+    });
+    if (!recorded) return recorded.error().context("record it");
+    // The entry with the outcome comes when the old one has ended; a host that dies before that must not leave a gap.
+    history_->add({{"slot", entry.config.slot},
+                   {"action", "in_force"},
+                   {"from", outcome.from},
+                   {"to", outcome.to},
+                   {"outcome", "recorded; what was before ends"}});
     {
       const std::lock_guard lock(mutex_);
       entry.manifest = judged.manifest;
       entry.config_json = judged.config;
+      entry.note.clear();
     }
+    door_.announce(*entry.slot, judged.manifest.provides);
     set_settled(entry, true);
+    return {};
   };
   const Unsettled unsettled([&](bool settled) { set_settled(entry, settled); });
   Generation* fresh = next->get();
   Swap swap(*entry.slot, config_.core, options, log_,
             {enter, [&](bool quiet) { teller.hush(quiet); }, [&, fresh] { return record_pending(entry, *fresh); },
-             [this] { return stopping_.load(); }});
+             commit, [this] { return stopping_.load(); }});
   const auto swapped = swap.run(std::move(*next));
   outcome.report = std::move(swap.report());
   before.put_before(outcome.report.phases);
   outcome.report.total_ms = change.elapsed_ms();
   note_report(change.note(), outcome.report);
   if (!swapped) {
-    const std::lock_guard lock(mutex_);
-    record_.slot(entry.config.slot).pending.reset();
-    record_.slot(entry.config.slot).attempt.clear();
-    if (auto saved = record_.save(); !saved) log_.error("record_not_saved", {{"error", saved.error().message}});
+    forget_swap(entry);
+    if (outcome.report.unmapped) remove_staged(next_version.path);
     return swapped.error();
   }
-  {
-    const std::lock_guard lock(mutex_);
-    // A swap of the same version changes its configuration: the version to go back to stays.
-    if (old_version.digest != next_version.digest) record_.slot(entry.config.slot).previous = old_version;
-    entry.note.clear();
-  }
-  record_commit(entry, next_version);
-  door_.announce(*entry.slot, judged.manifest.provides);
+  forget_other_files(entry);
   note_zombies(entry, outcome.report, outcome.from);
   log_.write(FLYNN_LOG_INFO, entry.config.slot, "plugin_swapped",
              {{"why", why},
@@ -235,12 +223,19 @@ Result<SwapOutcome> Node::change_version(SlotPlan& entry, const std::string& act
   }
   history_->add(
       {{"slot", slot}, {"action", "swap_begins"}, {"file", file->string()}, {"from", version_in_force(entry)}});
+  // Of the file that is judged now; a refused one's is not that of what runs.
+  const auto give_signature = [&](json::object signature) {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(entry.signature, std::move(signature));
+  };
+  auto signature = give_signature({});
   auto outcome = entry.slot->current() == nullptr ? install(entry, *file, options, **change)
                                                   : replace(entry, *file, options, action, **change, progress);
   json::object note{{"slot", slot}, {"action", "swap"}, {"file", file->string()}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
-  const auto told = outcome ? std::string("committed") : "refused or rolled back: " + outcome.error().message;
-  note["signature"] = newest_signature(entry);
+  const auto told = outcome ? std::string("committed") : failure_text(outcome.error());
+  if (auto judged = newest_signature(entry); !judged.empty()) note["signature"] = std::move(judged);
+  if (!outcome) give_signature(std::move(signature));
   note["outcome"] = told;
   history_->add(std::move(note));
   (*change)->set_outcome(told);
@@ -283,23 +278,28 @@ Result<bool> Node::apply_config(SlotPlan& entry, const std::string& config_json,
   if (current == nullptr) return Error{Code::unavailable, entry.config.slot + " is not running"};
   auto applied = current->configure(*judged, Deadline::after(config_.core.lifecycle));
   if (!applied && applied.error().code != Code::restart_required) return applied.error();
+  if (applied) {
+    if (auto recorded = record_config(entry, config_json); !recorded) {
+      if (auto back = current->configure(entry.config_json, Deadline::after(config_.core.lifecycle)); !back)
+        log_.write(FLYNN_LOG_ERROR, entry.config.slot, "configuration_not_given_back",
+                   {{"error", back.error().message}});
+      return recorded.error().context(std::string(kRolledBack) + ": record it");
+    }
+    const std::lock_guard state(mutex_);
+    entry.config.config_json = config_json;
+    entry.config_json = *judged;
+    touched();
+    return true;
+  }
   const auto remember = [&](const std::string& config) {
     const std::lock_guard state(mutex_);
     return std::exchange(entry.config.config_json, config);
   };
   const auto before = remember(config_json);
-  if (!applied) {
-    auto swapped = replace(entry, current->file().path, options, "configure", change, progress);
-    if (!swapped) {
-      remember(before);
-      return swapped.error();
-    }
-  } else {
-    const std::lock_guard state(mutex_);
-    entry.config_json = *judged;
-  }
-  record_config(entry);
-  return applied.ok();
+  auto swapped = replace(entry, current->file().path, options, kConfigure, change, progress);
+  if (swapped) return false;
+  remember(before);
+  return swapped.error();
 }
 
 Result<bool> Node::configure(const std::string& slot, const std::string& config_json, const SwapOptions& options,
@@ -312,9 +312,7 @@ Result<bool> Node::configure(const std::string& slot, const std::string& config_
   json::object note{{"slot", slot}, {"action", "configure"}};
   for (const auto& [member, value] : (*change)->note()) note[member] = value;
   note["config_sha256"] = sha256_hex(config_json);  // never the values: some are secrets
-  note["outcome"] = !live   ? "refused or rolled back: " + live.error().message
-                    : *live ? "live"
-                            : "by a swap of the same version";
+  note["outcome"] = !live ? failure_text(live.error()) : *live ? "live" : "by a swap of the same version";
   (*change)->set_outcome(string_or(note, "outcome"));
   history_->add(std::move(note));
   return live;

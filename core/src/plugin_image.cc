@@ -44,7 +44,8 @@ Result<void> copy_signature(const std::filesystem::path& source, const std::file
   if (!std::filesystem::exists(from, failure)) return {};
   const auto size = std::filesystem::file_size(from, failure);
   if (failure || size > kSignatureFileBytesMax)
-    return Error{Code::invalid_argument, from.string() + " is no signature: it is larger than 64 KiB or no file"};
+    return Error{Code::invalid_argument,
+                 from.string() + " is no signature: it is larger than 64 KiB or not a regular file"};
   std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing, failure);
   if (failure) return errno_error(failure.value(), "copy " + from.string());
   return {};

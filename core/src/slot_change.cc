@@ -1,21 +1,39 @@
 #include "slot_change.h"
 
+#include <poll.h>
+
 namespace flynn::core {
 
-SlotChange::SlotChange(ChangeBoard& board, Slot& slot) : board_(board), slot_(slot), lock_(slot.lifecycle()) {}
+namespace {
+
+// A start or a health check that runs just now; each ends by its own deadline.
+constexpr int kLookEveryMs = 1;
+
+}  // namespace
+
+SlotChange::SlotChange(ChangeBoard& board, Slot& slot)
+    : board_(board), slot_(slot), lock_(slot.lifecycle(), std::try_to_lock) {}
 
 Result<std::unique_ptr<SlotChange>> SlotChange::begin(ChangeBoard& board, Slot& slot, const std::string& action,
                                                       const SwapOptions& options) {
   auto begun = board.begin(slot.name(), action, options.who, options.lock_wait, options.wanted);
   if (!begun) return begun.error();
   std::unique_ptr<SlotChange> change(new SlotChange(board, slot));
+  if (!change->lock_) change->enter("wait for a start or health check", {});
+  while (!change->lock_ && !change->lock_.try_lock()) {
+    if (options.wanted && !options.wanted()) {
+      change->set_outcome("not begun: the operator left");
+      return Error{Code::cancelled, "the operator left while waiting for a start or health check of " + slot.name()};
+    }
+    ::poll(nullptr, 0, kLookEveryMs);
+  }
   change->note_["change"] = *begun;
   change->note_["who"] = options.who;
   return change;
 }
 
 SlotChange::~SlotChange() {
-  lock_.unlock();
+  if (lock_) lock_.unlock();
   board_.end(slot_.name(), outcome_);
 }
 

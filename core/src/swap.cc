@@ -221,6 +221,7 @@ Result<void> Swap::canary(Generation& old, Generation& next) {
     }
   }
   count(pump);
+  if (!passed) return passed.error().context(kRolledBack);
   return passed;
 }
 
@@ -368,12 +369,13 @@ Result<void> Swap::run(std::unique_ptr<Generation> next) {
         return {};
       });
     good = probation(pump);
+    if (good && hooks_.commit) good = hooks_.commit();
   }
   if (!good) {
     count(pump);
     roll_back(std::move(replaced));
     report_.total_ms = ms_since(began_);
-    return good.error().context("rolled back");
+    return good.error().context(kRolledBack);
   }
   retire(std::move(replaced), pump);
   report_.total_ms = ms_since(began_);

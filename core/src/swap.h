@@ -26,6 +26,9 @@ struct SwapOptions {
   std::function<bool()> wanted;
 };
 
+/// How the error of a swap begins whose new version had work already.
+inline constexpr const char* kRolledBack = "rolled back";
+
 struct SwapPhase {
   std::string name;
   double ms = 0;
@@ -50,6 +53,9 @@ struct SwapHooks {
   std::function<void(bool quiet)> hush;
   /// Before the new one is given any work: the durable record. An error stops the swap.
   std::function<Result<void>()> before_work;
+  /// After probation, before the old one ends: from here on the new one is in force, durably. An error brings the old
+  /// one back.
+  std::function<Result<void>()> commit;
   /// True when the node ends: the old one is back in force, for the next boot.
   std::function<bool()> stopping;
 };

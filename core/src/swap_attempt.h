@@ -20,8 +20,7 @@ class Node::Attempt {
     auto& attempt = node_.record_.slot(entry_.config.slot).attempt;
     if (attempt.empty()) return;
     attempt.clear();
-    if (auto saved = node_.record_.save(); !saved)
-      node_.log_.write(FLYNN_LOG_ERROR, entry_.config.slot, "record_not_saved", {{"error", saved.error().message}});
+    node_.save_or_log(entry_.config.slot);
   }
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;

@@ -1,13 +1,14 @@
 #include "trust.h"
 
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
-#include <sstream>
+
+#include "flynn/sdk/unique_fd.h"
 
 namespace flynn::core {
 namespace {
@@ -36,13 +37,23 @@ Result<std::vector<std::string>> patterns_of(std::string_view text) {
   return patterns;
 }
 
+// Nobody waits for a pipe that somebody put there.
 Result<std::string> read_small(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) return errno_error(errno, "open " + file.string());
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  struct stat facts {};
+  if (!fd || ::fstat(fd.get(), &facts) != 0) return errno_error(errno, "open " + file.string());
+  if (!S_ISREG(facts.st_mode)) return Error{Code::invalid_argument, file.string() + " is not a regular file"};
   std::string text(kSmallFileBytesMax + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(stream.gcount()));
-  if (text.size() > kSmallFileBytesMax) return Error{Code::invalid_argument, file.string() + " is larger than 64 KiB"};
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const auto got = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error(errno, "read " + file.string());
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  text.resize(size);
+  if (size > kSmallFileBytesMax) return Error{Code::invalid_argument, file.string() + " is larger than 64 KiB"};
   return text;
 }
 
@@ -219,6 +230,8 @@ SignatureStatus signature_status(const TrustConfig& trust, const fs::path& file,
                         : say(State::wrong, {},
                               "its .sig is no signature (" + signatures.error().message +
                                   "): get it again from whoever signed it, or sign this build");
+    if (signatures && signatures->empty())
+      status.words = "it is not signed: its .sig is empty; sign it with 'flynn plugin sign KEY.pem FILE.so'";
   } else {
     status = judge_signatures(known.keys, {}, digest, plugin);
   }

@@ -99,6 +99,12 @@ TEST_F(AuditTest, FindsLinesThatWereTakenOutPutInOrSwapped) {
   EXPECT_TRUE(verdict_on(all).whole());
 }
 
+TEST_F(AuditTest, TakesNeitherAnEmptiedFileNorAFolderForAWholeLog) {
+  EXPECT_FALSE(verdict_on({}).whole());
+  EXPECT_NE(verdict_on({}).words.find("emptied"), std::string::npos);
+  EXPECT_FALSE(verify_audit_file(folder_).ok());
+}
+
 TEST_F(AuditTest, FindsACutEndOnlyByAHeadThatWasNoted) {
   write(5);
   auto all = lines();

@@ -1,12 +1,15 @@
 // The real flynn-host: the keeper restarts its host process, keeps the sockets and the audit log.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "audit_verify.h"
@@ -113,6 +116,34 @@ TEST(Keeper, KeepsTheSocketsThatTheHostOpenedLater) {
     alive = next;
   }
   EXPECT_EQ(host.keeper_words().find("keep the listener"), std::string::npos) << host.keeper_words();
+}
+
+TEST(Keeper, RefusesToWorkOnDataThatAnotherHas) {
+  const RunningHost host({{"cage", "good"}});
+  ASSERT_GT(host.wait_for_host(), 1);
+  const std::string config = host.folder() + "/flynn.toml", words = host.folder() + "/second.log";
+  const pid_t second = ::fork();
+  if (second == 0) {
+    ::dup2(::open(words.c_str(), O_WRONLY | O_CREAT, 0600), 2);
+    ::execl(FLYNN_HOST_PROGRAM, "flynn-host", "run", "--config", config.c_str(), nullptr);
+    ::_exit(127);
+  }
+
+  int status = -1;
+  EXPECT_TRUE(RunningHost::wait_until([&] { return ::waitpid(second, &status, WNOHANG) == second; }));
+  if (status == -1) {
+    ::kill(second, SIGTERM);
+    ::waitpid(second, nullptr, 0);
+  }
+
+  std::ostringstream said;
+  said << std::ifstream(words).rdbuf();
+  EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 1);
+  EXPECT_NE(said.str().find("/data is in use by another flynn-host (its keeper is pid " +
+                            std::to_string(host.keeper()) + "): stop that"),
+            std::string::npos)
+      << said.str();
+  EXPECT_EQ(host.state("cage"), "up") << "its admin socket is still its own";
 }
 
 TEST(Keeper, EndsOrderlyWhenAsked) {

@@ -49,7 +49,8 @@ void RunningHost::configure(Slots slots, const std::string& more, const std::str
        << "[core]\nhealth_interval_ms = 200\nretry_min_ms = 50\nstop_ms = 500\ndrain_ms = 200\n"
        << core;
   for (const auto& [slot, animal] : slots)
-    file << "[plugins." << slot << "]\npath = \"" << zoo_file(animal) << "\"\n"
+    file << "[plugins." << slot << "]\npath = \""
+         << (std::string(animal).find('/') == std::string::npos ? zoo_file(animal) : animal) << "\"\n"
          << (std::string(animal) == "greeter" ? "listeners = [\"web\"]\n" : "");
   file << more;
 }

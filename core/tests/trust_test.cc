@@ -152,6 +152,16 @@ TEST_F(TrustTest, RefusesASignatureFileThatIsNone) {
   }
 }
 
+TEST_F(TrustTest, WaitsForNoPipeInTheSignaturesPlace) {
+  install(key_, "acme");
+  trust_.policy = TrustPolicy::warn;
+  ASSERT_EQ(::mkfifo(signature_path(file_).c_str(), 0600), 0);
+
+  EXPECT_EQ(status().state, State::wrong);
+  EXPECT_TRUE(status().refused) << "as the swap itself would";
+  EXPECT_NE(status().words.find("not a regular file"), std::string::npos) << status().words;
+}
+
 TEST_F(TrustTest, WritesKeysThatItCanRead) {
   const auto copy = SigningKey::private_from_pem(key_.private_pem());
 
@@ -205,6 +215,10 @@ TEST_F(TrustedNode, SwapsToSignedFilesOnlyAndGoesBackToThemToo) {
   EXPECT_EQ(refused.error().code, Code::permission_denied) << refused.error().message;
   EXPECT_EQ(zoo.version(), "1.0.0");
   EXPECT_EQ(mapped_of(zoo.folder()).find("/2-"), std::string::npos) << "nothing of it was mapped";
+  const auto running = json::serialize(*zoo.node().inspect("cage"));
+  EXPECT_NE(running.find("\"state\":\"valid\""), std::string::npos) << "of what runs, not of what was refused";
+  (void)zoo.node().swap("cage", folder_ / "nowhere.so", SwapOptions{}, {});
+  EXPECT_EQ(last_action(zoo, "swap").find("\"signature\""), std::string::npos) << "no file, no signature";
   sign(key_, next);
   ASSERT_TRUE(zoo.node().swap("cage", next, SwapOptions{}, {}).ok());
   EXPECT_EQ(zoo.version(), "2.0.0");
