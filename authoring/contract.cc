@@ -1,5 +1,7 @@
 #include "contract.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
@@ -105,6 +107,9 @@ std::string reply_fault(const Method& method, const Reply& reply) {
     return answer + " without the descriptor that its contract promises";
   if (!method.gives_descriptor && !reply.fds.empty())
     return answer + " with a descriptor that its contract does not know";
+  for (const auto& fd : reply.fds)
+    if (::fcntl(fd.get(), F_GETFD) < 0)
+      return answer + " with the descriptor " + std::to_string(fd.get()) + ", which is not open";
   return {};
 }
 

@@ -51,6 +51,7 @@ std::string TrialNode::start() {
   if (!listeners) return listeners.error().message;
   node_ = std::make_unique<core::Node>(config_, std::move(*listeners), *log_);
   if (auto booted = node_->boot(); !booted) return booted.error().message;
+  std::string last;
   for (const auto end = Deadline::after(config_.core.healthy); !end.passed();) {
     node_->tend();
     auto facts = node_->inspect(kTrialSlot);
@@ -59,8 +60,9 @@ std::string TrialNode::start() {
     if (state == "up") return {};
     if (state == "failed") return string_or(*facts, "reason");
     if (state == "waiting") return string_or(*facts, "reason") + " (give a plugin that does: --with FILE.so)";
+    last = state + (string_or(*facts, "reason").empty() ? "" : ": " + string_or(*facts, "reason"));
   }
-  return "it was not up in time";
+  return "it was not up within " + std::to_string(config_.core.healthy.count() / 1000) + " s, but " + last;
 }
 
 Result<Reply> TrialNode::call(std::string_view interface, std::string_view method, std::string_view body,

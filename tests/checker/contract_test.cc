@@ -87,6 +87,9 @@ TEST(Contract, NamesTheKeyOfAnAnswerThatIsWrong) {
   EXPECT_NE(reply_fault(method, Reply{}).find("'n'"), std::string::npos);
   method.gives_descriptor = true;
   EXPECT_NE(reply_fault(method, Reply{{{"n", 1}}}).find("descriptor"), std::string::npos);
+  Reply closed{{{"n", 1}}};
+  closed.fds.emplace_back(987'654);
+  EXPECT_NE(reply_fault(method, closed).find("987654, which is not open"), std::string::npos);
 }
 
 }  // namespace
