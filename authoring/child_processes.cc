@@ -7,7 +7,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 
 namespace flynn::authoring {
@@ -22,7 +21,9 @@ struct Stat {
 // "PID (NAME) STATE PARENT …"; the name may have blanks and brackets.
 Stat stat_of(const std::filesystem::path& folder) {
   std::ifstream file(folder / "stat");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream whole;
+  whole << file.rdbuf();  // an iterator would throw for a process that has just gone
+  const auto text = whole.str();
   const auto begin = text.find('('), end = text.rfind(')');
   if (begin == std::string::npos || end == std::string::npos) return {};
   Stat stat{.name = text.substr(begin + 1, end - begin - 1)};
