@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,9 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <optional>
+
+#include "child_processes.h"
 
 extern char** environ;
 
@@ -63,8 +67,13 @@ Result<pid_t> start(std::vector<std::string> words, int report, const std::strin
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, report, kReportFd);
+  // What a plugin prints is to be seen, but not within the verdicts.
+  ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // of its own
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);  // a group of its own
   pid_t child = -1;
   const int failure = ::posix_spawn(&child, "/proc/self/exe", &actions, &attributes, pointers_to(words).data(),
                                     pointers_to(variables).data());
@@ -80,7 +89,8 @@ std::string how_it_ended(int status) {
     return "it brought the process down: signal " + std::to_string(WTERMSIG(status)) +
            (name == nullptr ? "" : " (SIG" + std::string(name) + ")");
   }
-  return "it ended the process with exit code " + std::to_string(WEXITSTATUS(status));
+  return "it ended the process with exit code " + std::to_string(WEXITSTATUS(status)) +
+         " (a plugin must not call exit, nor close descriptors that are not its own)";
 }
 
 std::string report_of(int fd) {
@@ -119,28 +129,52 @@ std::string readable(const std::string& text) {
   return out;
 }
 
+// Ctrl-C, SIGTERM and SIGHUP as a descriptor, so that nothing is left behind.
+int end_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, number);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// 0, or the signal that is to end this process.
+int end_signal(int fd) {
+  signalfd_siginfo came{};
+  return ::read(fd, &came, sizeof came) == sizeof came ? static_cast<int>(came.ssi_signo) : 0;
+}
+
 }  // namespace
 
 Verdict run_check_process(const std::vector<std::string>& words, std::chrono::seconds limit) {
-  const TemporaryFolder folder;
-  if (folder.path().empty()) return {Verdict::Outcome::fail, errno_error(errno, "make a temporary folder").message};
+  static const UniqueFd ends(end_signals());
+  adopt_orphans();
+  std::optional<TemporaryFolder> folder(std::in_place);
+  if (folder->path().empty()) return {Verdict::Outcome::fail, errno_error(errno, "make a temporary folder").message};
   const UniqueFd report(::memfd_create("flynn-check", MFD_CLOEXEC));
   if (!report) return {Verdict::Outcome::fail, errno_error(errno, "make the check's report").message};
-  auto child = start(words, report.get(), folder.path());
+  auto child = start(words, report.get(), folder->path());
   if (!child) return {Verdict::Outcome::fail, child.error().message};
   const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, *child, 0)));
-  pollfd entry{ended.get(), POLLIN, 0};
-  const bool hangs = ::poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(limit).count())) <= 0;
+  std::array<pollfd, 2> entries{pollfd{ended.get(), POLLIN, 0}, pollfd{ends.get(), POLLIN, 0}};
+  const bool hangs =
+      ::poll(entries.data(), entries.size(), static_cast<int>(std::chrono::milliseconds(limit).count())) <= 0;
   // Before it is reaped, so that the number of its group is still its own.
   ::kill(-*child, SIGKILL);
   int status = 0;
   ::waitpid(*child, &status, 0);
+  end_children();  // those that left its group
+  if (const int number = end_signal(ends.get()); number != 0) {
+    folder.reset();
+    ::_exit(128 + number);
+  }
   return verdict_of(report_of(report.get()),
                     hangs ? "it hung: not done after " + std::to_string(limit.count()) + " s" : how_it_ended(status));
 }
 
 CheckReport::CheckReport() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  adopt_orphans();  // so that a check sees them
   ::fcntl(kReportFd, F_SETFD, FD_CLOEXEC);
 }
 

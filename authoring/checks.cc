@@ -1,6 +1,7 @@
 #include "checks.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <thread>
 
 #include "cage_yard.h"
+#include "child_processes.h"
 #include "config_schema.h"
 #include "contract.h"
 #include "contract_checks.h"
@@ -23,7 +25,12 @@ constexpr int kCycles = 1'000, kWarmUpCycles = 100, kSwaps = 25, kWarmUpSwaps = 
 constexpr std::int64_t kMemoryGrowthMax = 512 << 10;
 // What waits on purpose is no hang.
 constexpr auto kPatience = std::chrono::milliseconds(200);
-constexpr auto kLoadTime = std::chrono::seconds(10), kStartTime = std::chrono::seconds(60);
+// Less than the host's own time for loading (10 s): a constructor that loops never returns to be given up. What is
+// retired is given up before, so that the check can say what is left.
+constexpr auto kLoadTime = std::chrono::seconds(8), kRetireTime = std::chrono::seconds(3);
+constexpr auto kCreateTime = std::chrono::seconds(10), kStartTime = std::chrono::seconds(60);
+// A process that was told to end needs its time.
+constexpr auto kEndTime = std::chrono::seconds(2);
 const std::set<std::string> kCapabilities{"net", "exec", "mount", "operate", "low_ports", "key"};
 
 Verdict check_manifest(const Trial& trial) {
@@ -81,9 +88,9 @@ class Cycle {
     auto staged = core::stage_plugin(trial_.plugin, folder_ + "/images", number_);
     if (!staged) return staged.error().message;
     const auto path = staged->path;
-    auto made = core::Generation::create(services, facts, *staged, Deadline::after(std::chrono::seconds(10)));
+    auto made = core::Generation::create(services, facts, *staged, Deadline::after(kCreateTime));
     if (!made) return made.error().message;
-    const auto retired = (*made)->retire(Deadline::after(std::chrono::seconds(10)));
+    const auto retired = (*made)->retire(Deadline::after(kRetireTime));
     core::remove_staged(path);
     return retired.unmapped ? std::string() : "it stays mapped: " + retired.why_not;
   }
@@ -134,6 +141,16 @@ Verdict check_start(const Trial& trial) {
   return pass();
 }
 
+// Empty, or what still runs a while after the stop.
+std::string process_left_behind() {
+  std::vector<ChildProcess> left;
+  for (const auto end = Deadline::after(kEndTime); !(left = running_children()).empty() && !end.passed();)
+    ::poll(nullptr, 0, 20);
+  if (left.empty()) return {};
+  return "the process " + left.front().name + " (" + std::to_string(left.front().pid) +
+         ") still runs: what start starts, stop must end";
+}
+
 Verdict check_lifecycle(const Trial& trial) {
   TrialNode node(trial);
   if (auto wrong = node.start(); !wrong.empty()) return fail(wrong);
@@ -143,6 +160,7 @@ Verdict check_lifecycle(const Trial& trial) {
   auto facts = node.node().inspect(kTrialSlot);
   if (!facts || string_or(*facts, "state") != "stopped") return fail("it did not stop");
   if (auto late = node.end_fault(); !late.empty()) return fail("it did not end as it must: " + late);
+  if (auto left = process_left_behind(); !left.empty()) return fail("it stopped, but " + left);
   return pass("drained and stopped in " + std::to_string(took.count()) + " ms");
 }
 

@@ -1,5 +1,7 @@
 #include "contract.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
@@ -99,13 +101,17 @@ std::string schema_fault(const json::object& schema, const json::object& documen
   return words.starts_with(whole) ? words.substr(whole.size()) : words;
 }
 
-std::string reply_fault(const Method& method, const json::object& body, std::size_t descriptors) {
+std::string reply_fault(const Method& method, const json::object& body, const std::vector<UniqueFd>& descriptors) {
   const auto answer = method.name + " answers " + json::serialize(body);
   if (auto wrong = schema_fault(method.reply, body); !wrong.empty())
     return answer + ", which is not what its contract says: " + wrong;
-  if (method.gives_descriptor && descriptors == 0) return answer + " without the descriptor that its contract promises";
-  if (!method.gives_descriptor && descriptors != 0)
+  if (method.gives_descriptor && descriptors.empty())
+    return answer + " without the descriptor that its contract promises";
+  if (!method.gives_descriptor && !descriptors.empty())
     return answer + " with a descriptor that its contract does not know";
+  for (const auto& fd : descriptors)
+    if (::fcntl(fd.get(), F_GETFD) < 0)
+      return answer + " with the descriptor " + std::to_string(fd.get()) + ", which is not open";
   return {};
 }
 

@@ -40,8 +40,8 @@ Result<std::optional<Contract>> load_contract(const std::string& interface);
 
 /// Empty when `document` fits, else which key does not and why.
 std::string schema_fault(const json::object& schema, const json::object& document);
-/// Empty when the answer, which has so many descriptors, is as the contract says.
-std::string reply_fault(const Method& method, const json::object& body, std::size_t descriptors);
+/// Empty when the answer is as the contract says.
+std::string reply_fault(const Method& method, const json::object& body, const std::vector<UniqueFd>& descriptors);
 
 /// Runs one scenario against the plugin; a failure names the step and what came instead. Its "finally" steps are done
 /// in any case, and not judged: they clear away what would outlive the node. The steps are described in

@@ -96,7 +96,7 @@ Verdict check_answers(const Asked& asked) {
     const auto reply = asked.call(method, method.example);
     if (asked.is_absent(method, reply)) continue;
     if (reply) {
-      if (auto wrong = reply_fault(method, reply->body, reply->fds.size()); !wrong.empty()) return fail(wrong);
+      if (auto wrong = reply_fault(method, reply->body, reply->fds); !wrong.empty()) return fail(wrong);
       ++judged;
       continue;
     }

@@ -4,9 +4,7 @@
 #include <spawn.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +18,11 @@
 #include <map>
 #include <sstream>
 
+#include "admin_call.h"
+#include "elf_probe.h"
+#include "flynn/sdk/clock.h"
 #include "flynn/sdk/json.h"
-#include "flynn/sdk/stream.h"
+#include "flynn/sdk/unique_fd.h"
 #include "help.h"
 
 extern char** environ;
@@ -33,46 +34,20 @@ namespace fs = std::filesystem;
 constexpr const char* kUsage = "usage: flynn-plugin dev [DIR] [--slot SLOT]\n";
 // An editor writes a file in several steps.
 constexpr int kSettleMs = 150, kLogEveryMs = 300;
-constexpr auto kSwapTime = std::chrono::seconds(60);
+// Then a build that was told to end is killed.
+constexpr int kBuildEndMs = 5000;
 
 struct Options {
   fs::path folder = ".";
   std::string slot;
 };
 
-/// The node's admin socket; a connection a call.
-Result<json::object> ask_node(const std::string& method, const json::object& params) {
-  const char* given = std::getenv("FLYNN_ADMIN_SOCKET");
-  const std::string path = given == nullptr ? "/run/flynn/admin.sock" : given;
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    return Error{Code::unavailable,
-                 errno_error(errno, "no node answers at " + path + " (scripts/up, or set FLYNN_ADMIN_SOCKET)").message};
-  const auto request = json::serialize(json::object{{"method", method}, {"params", params}}) + "\n";
-  if (auto sent = write_all(fd.get(), request, Deadline::after(std::chrono::seconds(5))); !sent) return sent.error();
-  LineReader lines(std::move(fd));
-  while (true) {
-    auto status = lines.next(Deadline::after(kSwapTime));
-    if (!status) return status.error();
-    if (*status != LineReader::Status::line) return Error{Code::unavailable, "the node ended the conversation"};
-    auto line = parse_json_object(lines.text());
-    if (!line) return line.error();
-    if (const auto* result = find_object(*line, "result")) return *result;
-    if (const auto* error = find_object(*line, "error"))
-      return Error{code_from_name(string_or(*error, "code")), string_or(*error, "message")};
-  }
-}
-
-/// Ctrl-C and SIGTERM, as a descriptor: what runs meanwhile is ended and nothing is left behind.
+/// Ctrl-C, SIGTERM and SIGHUP, as a descriptor: what runs meanwhile is ended and nothing is left behind.
 class EndSignals {
  public:
   EndSignals() {
     ::sigemptyset(&set_);
-    ::sigaddset(&set_, SIGINT);
-    ::sigaddset(&set_, SIGTERM);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set_, number);
     ::sigprocmask(SIG_BLOCK, &set_, nullptr);
     fd_.reset(::signalfd(-1, &set_, SFD_CLOEXEC));
   }
@@ -113,7 +88,10 @@ int run_program(const std::vector<std::string>& words, const fs::path& folder, c
   const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   std::array<pollfd, 2> entries{pollfd{ended.get(), POLLIN, 0}, pollfd{ends.fd(), POLLIN, 0}};
   ::poll(entries.data(), entries.size(), -1);
-  if (entries[1].revents != 0) ::kill(-child, SIGTERM);
+  if (entries[1].revents != 0) {
+    ::kill(-child, SIGTERM);
+    if (::poll(entries.data(), 1, kBuildEndMs) == 0) ::kill(-child, SIGKILL);
+  }
   int status = 0;
   ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -139,30 +117,69 @@ bool build(const fs::path& folder, const EndSignals& ends) {
   return run_program({"cmake", "--build", "build"}, folder, ends) == 0;
 }
 
-void swap(const Options& options) {
-  const auto name = name_in_manifest(options.folder);
-  if (!name) {
-    std::printf("-----> not swapped: %s\n", name.error().message.c_str());
-    return;
+std::string name_in(const fs::path& file) {
+  const auto facts = core::probe_elf(file);
+  const auto manifest = facts ? parse_json_object(facts->manifest_text) : Result<json::object>(facts.error());
+  return manifest ? string_or(*manifest, "name") : "";
+}
+
+// The newest plugin in build/ that has the manifest's name: its file is called as its target is.
+Result<fs::path> built_file(const fs::path& folder) {
+  const auto name = name_in_manifest(folder);
+  if (!name) return name.error();
+  fs::path newest;
+  std::string others;
+  std::error_code failure;
+  for (auto entry = fs::directory_iterator(folder / "build", failure); entry != fs::directory_iterator();
+       entry.increment(failure)) {
+    if (entry->path().extension() != ".so") continue;
+    if (name_in(entry->path()) != *name)
+      others += (others.empty() ? "" : ", ") + entry->path().filename().string();
+    else if (newest.empty() || fs::last_write_time(newest, failure) < entry->last_write_time(failure))
+      newest = entry->path();
   }
-  const auto file = fs::absolute(options.folder / "build" / (*name + ".so"));
-  auto swapped = ask_node("plugin.swap", {{"slot", options.slot}, {"path", file.string()}, {"probation_ms", 0}});
+  if (!newest.empty()) return fs::absolute(newest);
+  return Error{Code::not_found, "no plugin in " + (folder / "build").string() + " has the name \"" + *name +
+                                    "\" that manifest.json gives" +
+                                    (others.empty() ? "" : " (there is " + others + ")") +
+                                    ": what does flynn_add_plugin in CMakeLists.txt build?"};
+}
+
+// What becomes of a build.
+enum class Turn { done, wait_for_node };
+
+Turn swap(const Options& options, const EndSignals& ends) {
+  const auto file = built_file(options.folder);
+  if (!file) {
+    std::printf("-----> not swapped: %s\n", file.error().message.c_str());
+    return Turn::done;
+  }
+  auto swapped =
+      ask_node("plugin.swap", {{"slot", options.slot}, {"path", file->string()}, {"probation_ms", 0}}, ends.fd());
   if (!swapped) {
-    std::printf("-----> not swapped: %s\n", swapped.error().message.c_str());
-    return;
+    const auto& [code, words] = swapped.error();
+    const bool away = code == Code::unavailable && !ask_node("status", {}, ends.fd());
+    std::printf("-----> not swapped: %s; %s\n", words.c_str(),
+                away ? "it will be once the node is back" : "the running version stays");
+    return away ? Turn::wait_for_node : Turn::done;
   }
   const auto* to = find_object(*swapped, "to");
   std::printf("-----> %s %s is in force\n", options.slot.c_str(),
               to == nullptr ? "" : string_or(*to, "version").c_str());
+  return Turn::done;
 }
 
-void build_and_swap(const Options& options, const EndSignals& ends) {
+Turn build_and_swap(const Options& options, const EndSignals& ends) {
   const bool built = build(options.folder, ends);
-  if (ends.came()) return;
-  if (built)
-    swap(options);
-  else
-    std::printf("-----> it does not build; the running version stays\n");
+  if (ends.came()) return Turn::done;
+  if (built) return swap(options, ends);
+  std::printf("-----> it does not build; the running version stays\n");
+  return Turn::done;
+}
+
+bool node_is_back(const EndSignals& ends) {
+  auto status = ask_node("status", {}, ends.fd());
+  return status && bool_or(*status, "booted");
 }
 
 // How far a log was shown: several lines may have the same time.
@@ -172,10 +189,11 @@ struct Shown {
 };
 
 // What it logged since.
-void show_log(const std::string& slot, Shown& last) {
+void show_log(const std::string& slot, Shown& last, const EndSignals& ends) {
   auto reply = ask_node(
       "call",
-      {{"interface", "flynn.node/1"}, {"method", "Log"}, {"body", json::object{{"slot", slot}, {"lines", 200}}}});
+      {{"interface", "flynn.node/1"}, {"method", "Log"}, {"body", json::object{{"slot", slot}, {"lines", 200}}}},
+      ends.fd());
   if (!reply) return;
   const auto* body = find_object(*reply, "body");
   const auto* lines = body == nullptr ? nullptr : find_array(*body, "lines");
@@ -189,7 +207,6 @@ void show_log(const std::string& slot, Shown& last) {
     same = ++last.lines_at;
     std::printf("%s %s %s\n", at.c_str(), string_or(entry, "level").c_str(), string_or(entry, "text").c_str());
   }
-  std::fflush(stdout);
 }
 
 // Changes below the folder, but for those in build/ and of hidden files.
@@ -229,8 +246,8 @@ class Watch {
     }
   }
   void add(const fs::path& folder) {
-    const int watched =
-        ::inotify_add_watch(fd_.get(), folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_CREATE);
+    const int watched = ::inotify_add_watch(fd_.get(), folder.c_str(),
+                                            IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE);
     if (watched >= 0) folders_[watched] = folder;
   }
   std::map<int, fs::path> folders_;
@@ -242,11 +259,12 @@ class Watch {
 int run_dev(const std::vector<std::string>& arguments) {
   if (asks_for_help(arguments)) return std::fputs(kUsage, stdout), 0;
   Options options;
+  bool named = false;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i] == "--slot" && i + 1 < arguments.size())
       options.slot = arguments[++i];
-    else if (!arguments[i].starts_with("-"))
-      options.folder = arguments[i];
+    else if (!arguments[i].starts_with("-") && !named)
+      options.folder = arguments[i], named = true;
     else
       return std::fprintf(stderr, "flynn-plugin: \"%s\" is not understood\n%s", arguments[i].c_str(), kUsage), 64;
   }
@@ -261,26 +279,29 @@ int run_dev(const std::vector<std::string>& arguments) {
                    options.slot.c_str(), fs::absolute(options.folder / "build" / (*name + ".so")).c_str());
     return 1;
   }
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // into a pipe or a file too, and in order with what a build prints
   const EndSignals ends;
   Watch watch(options.folder);
   Shown last{now_rfc3339()};
-  build_and_swap(options, ends);
+  auto turn = build_and_swap(options, ends);
   if (ends.came()) return 0;
-  show_log(options.slot, last);
   std::printf("-----> watching %s; Ctrl-C ends\n", options.folder.c_str());
-  std::fflush(stdout);
   while (true) {
+    show_log(options.slot, last, ends);
     std::array<pollfd, 2> entries{pollfd{ends.fd(), POLLIN, 0}, pollfd{watch.fd(), POLLIN, 0}};
     ::poll(entries.data(), entries.size(), kLogEveryMs);
     if (entries[0].revents != 0) return 0;
+    if (!fs::exists(options.folder))
+      return std::fprintf(stderr, "flynn-plugin: %s is no more; the running version stays\n", options.folder.c_str()),
+             1;
     if (entries[1].revents != 0 && watch.take()) {
       ::poll(nullptr, 0, kSettleMs);
       (void)watch.take();
       std::printf("-----> changed, building\n");
-      std::fflush(stdout);
-      build_and_swap(options, ends);
+      turn = build_and_swap(options, ends);
+    } else if (turn == Turn::wait_for_node && node_is_back(ends)) {
+      turn = swap(options, ends);
     }
-    show_log(options.slot, last);
   }
 }
 

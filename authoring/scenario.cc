@@ -179,7 +179,7 @@ class Run {
   std::string answer_differs(const json::object& step, Answer& answer) {
     const bool ours = !step.contains("http") && string_or(step, "of", contract_.interface) == contract_.interface;
     if (const auto* method = ours ? contract_.method(string_or(step, "call")) : nullptr)
-      if (auto wrong = reply_fault(*method, answer.document, answer.fds.size()); !wrong.empty()) return wrong;
+      if (auto wrong = reply_fault(*method, answer.document, answer.fds); !wrong.empty()) return wrong;
     for (const char* member : {"expect", "until"})
       if (const auto* wanted = step.if_contains(member))
         if (auto other = difference(filled_in(*wanted, saved_), answer.document, "the reply"); !other.empty())

@@ -71,6 +71,7 @@ std::string TrialNode::boot() {
     if (const auto socket = listeners->lend(name)) ports_[name] = port_of_socket(socket->get());
   node_ = std::make_unique<core::Node>(config_, std::move(*listeners), *log_);
   if (auto booted = node_->boot(); !booted) return booted.error().message;
+  std::string last;
   for (const auto end = Deadline::after(config_.core.healthy); !end.passed();) {
     node_->tend();
     auto facts = node_->inspect(kTrialSlot);
@@ -79,8 +80,9 @@ std::string TrialNode::boot() {
     if (state == "up") return {};
     if (state == "failed") return string_or(*facts, "reason");
     if (state == "waiting") return string_or(*facts, "reason") + " (give a plugin that does: --with FILE.so)";
+    last = state + (string_or(*facts, "reason").empty() ? "" : ": " + string_or(*facts, "reason"));
   }
-  return "it was not up in time";
+  return "it was not up within " + std::to_string(config_.core.healthy.count() / 1000) + " s, but " + last;
 }
 
 std::string TrialNode::restart() {

@@ -119,6 +119,13 @@ Result<std::string> only_resource(Session& session, const std::string& provider)
                      "Name one: flynn resource remove " + provider + " <id> ('flynn resource' lists them).");
 }
 
+// The command that would have kept the data of a resource of this provider, where there is one.
+std::string how_to_keep(const std::string& provider) {
+  if (provider == "postgres") return "; 'flynn pg dump' keeps it before";
+  if (provider == "redis") return "; 'flynn redis dump' keeps it before";
+  return {};
+}
+
 Result<int> remove(Session& session, const Arguments& arguments) {
   const auto app = session.app();
   if (!app) return app.error();
@@ -130,7 +137,7 @@ Result<int> remove(Session& session, const Arguments& arguments) {
   auto begun =
       session.begin({{"remove resource " + *id + " with its data", "deploy " + *app + " without its variables"},
                      "",
-                     "the data is gone; 'flynn pg dump' keeps it before"});
+                     "the data is gone" + how_to_keep(provider)});
   if (!begun) return begun.error();
   const auto removed =
       (*client)->remove("/providers/" + percent_encode(provider) + "/resources/" + percent_encode(*id));

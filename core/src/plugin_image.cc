@@ -51,6 +51,21 @@ Result<void> copy_signature(const std::filesystem::path& source, const std::file
   return {};
 }
 
+// What the linker says, without the library's wrapping and the name of the private copy, and what to do about it.
+std::string linker_words(std::string words, const std::filesystem::path& copy) {
+  const std::string_view begin = "(dlerror system message: ", end = "): ";
+  if (const auto at = words.find(begin); at != std::string::npos) {
+    const auto from = at + begin.size();
+    words = words.substr(from, words.rfind(end) - from);
+  }
+  if (const auto own = copy.string() + ": "; words.starts_with(own)) words.erase(0, own.size());
+  if (words.find("undefined symbol") != std::string::npos)
+    words += "; link it with what has that symbol (flynn_add_plugin, by -z defs, says so when it is linked)";
+  else if (words.find("cannot open shared object file") != std::string::npos)
+    words += "; install that library on this machine, or link it statically";
+  return words;
+}
+
 }  // namespace
 
 Result<std::string> digest_of_file(const std::filesystem::path& file) { return sha256_of_file(file); }
@@ -109,7 +124,8 @@ Result<std::unique_ptr<PluginImage>> PluginImage::load(StagedFile file, const Ma
     const auto entry = image->library_->get<const flynn_plugin*()>("flynn_plugin_entry_1");
     image->descriptor_ = entry();
   } catch (const std::exception& error) {
-    return Error{Code::failed_precondition, "load " + manifest.name + ": " + error.what()};
+    return Error{Code::failed_precondition,
+                 "load " + manifest.name + ": " + linker_words(error.what(), image->file_.path)};
   }
   const auto* descriptor = image->descriptor_;
   if (descriptor == nullptr || !FLYNN_HAS(descriptor, create) || descriptor->abi_major != manifest.abi_major ||

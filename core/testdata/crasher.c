@@ -115,6 +115,10 @@ static flynn_status handle(void* self, const flynn_call* call, flynn_reply* repl
   if (is(call->method, "Exit")) exit(3);
   if (is(call->method, "CrashOnThread")) on_thread(crash_on_thread);
   if (is(call->method, "AbortOnThread")) on_thread(abort_on_thread);
+  if (!is(call->method, "Version")) {
+    reply->set_error(reply, FLYNN_E_UNIMPLEMENTED, text("no animal can do that"), text(""));
+    return FLYNN_E_UNIMPLEMENTED;
+  }
   char answer[64];
   struct sockaddr_in address = {0};
   socklen_t size = sizeof address;

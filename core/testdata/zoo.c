@@ -78,7 +78,16 @@ static void leave_lock(struct animal* me) {
   me->lock = 0;
 }
 
+/* What is not there when the image is loaded. */
+#ifdef ZOO_NEEDS
+int ZOO_NEEDS(void);
+#else
+static int zoo_alone(void) { return 0; }
+#define ZOO_NEEDS zoo_alone
+#endif
+
 static flynn_status start(void* self, flynn_error* error) {
+  if (ZOO_NEEDS() != 0) return fail(error, "what it needs is not as it should be");
   if (ZOO_SIN == HANG_IN_START) hang(3000);
   if (!take_lock(self)) return fail(error, "another has the lock");
   return ZOO_SIN == START_FAILS ? fail(error, "the engine does not turn") : FLYNN_OK;
@@ -187,6 +196,10 @@ static flynn_status handle(void* self, const flynn_call* call, flynn_reply* repl
       inner.body = text(body);
       return me->host->call(me->host, &inner, reply);
     }
+  }
+  if (!is(call->method, "Version") && !is(call->method, "Sleep") && !is(call->method, "Again")) {
+    reply->set_error(reply, FLYNN_E_UNIMPLEMENTED, text("no animal can do that"), text(""));
+    return FLYNN_E_UNIMPLEMENTED;
   }
   reply->set_body(reply, text("{\"version\":\"" ZOO_VERSION "\"}"));
   return FLYNN_OK;

@@ -69,6 +69,8 @@ TEST(Zoo, ReportsAtBootWhatAPluginDoesWrongAndRunsTheRest) {
       {"wrong_descriptor", "descriptor"},
       {"needs_missing", "flynn.missing/1.0"},
       {"no_note", "no .note.flynn"},
+      {"missing_library", "libzoo_gone.so: cannot open shared object file: No such file or directory; install"},
+      {"missing_symbol", "load animal: undefined symbol: zoo_nobody_has_this; link it"},
   };
   for (const auto& [animal, words] : answers) {
     ZooNode zoo({{"cage", animal.c_str()}, {"other", "provides_less"}});
@@ -94,6 +96,8 @@ TEST(Zoo, KeepsTheOldVersionWhenTheNewOneIsNoGood) {
       {"needs_missing", "flynn.missing"},
       {"provides_less", "zoo.animal/1.0"},
       {"no_note", "no .note.flynn"},
+      {"missing_library", "libzoo_gone.so"},
+      {"missing_symbol", "zoo_nobody_has_this"},
   };
   ZooNode zoo("good_2");
   ASSERT_EQ(zoo.version(), "2.0.0");

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <type_traits>
 
 #include "flynn/plugin.h"
 
@@ -66,6 +67,8 @@ TEST(AbiLayout, KeepsEveryReleasedMemberWhereItIs) {
 
 // A table may only become longer with a new minor; everything else keeps its size for good.
 TEST(AbiLayout, KeepsEverySize) {
+  // abidiff compares what the entry hands out, not the entry.
+  static_assert(std::is_same_v<decltype(&flynn_plugin_entry_1), const flynn_plugin* (*)()>, "the entry has changed");
   static_assert(FLYNN_ABI_MINOR == 1, "a new minor: add its members above, and its sizes here");
   EXPECT_EQ(sizeof(flynn_bytes), 16u);
   EXPECT_EQ(sizeof(flynn_error), 1024u);

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "flynn/sdk/plugin.h"
@@ -24,7 +26,10 @@ enum Sin {
   LOOPS_IN_A_CONSTRUCTOR,
   LEAKS_MEMORY,
   LEAKS_A_DESCRIPTOR,
-  LEAKS_A_THREAD
+  LEAKS_A_THREAD,
+  PRINTS,
+  EXITS,
+  LEAVES_A_PROCESS
 };
 constexpr const char* kInterface = "flynn.database/1";
 
@@ -60,6 +65,14 @@ class Careless : public flynn::Plugin {
   flynn::Result<void> start() override {
     if (CARELESS_SIN == KEEPS_A_DESCRIPTOR && ::open("/dev/null", O_RDONLY | O_CLOEXEC) < 0)
       return flynn::errno_error(errno, "open /dev/null");
+    if (CARELESS_SIN == PRINTS) std::puts("{\"plugin\": \"no, this is not the report\""), std::fflush(stdout);
+    if (CARELESS_SIN == EXITS) std::exit(0);
+    // As a daemon does: a session of its own, and a parent that has ended.
+    if (CARELESS_SIN == LEAVES_A_PROCESS && ::fork() == 0) {
+      if (::setsid() > 0 && ::fork() == 0)
+        while (true) ::pause();
+      ::_exit(0);
+    }
     return {};
   }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "../e2e/program.h"
 #include "flynn/sdk/json.h"
@@ -40,6 +41,37 @@ Checked check(const std::string& animal, e2e::Args more = {}, e2e::RunOptions op
   return checked;
 }
 
+// Its standard output alone, and what it says beside that.
+struct Apart {
+  int exit_code = -1;
+  std::string out, err;
+};
+
+Apart run_apart(const e2e::Args& args) {
+  const std::string errors = testing::TempDir() + "checker-" + std::to_string(::getpid()) + ".err";
+  const auto ran = e2e::run(args, {.timeout = 170s, .errors = errors});
+  std::ifstream file(errors);
+  const std::string err{std::istreambuf_iterator<char>(file), {}};
+  std::filesystem::remove(errors);
+  return {ran.exit_code, ran.out, err};
+}
+
+// The processes whose environment begins a variable so.
+std::vector<std::string> processes_with(const std::string& variable) {
+  std::vector<std::string> found;
+  std::error_code failure;
+  for (auto entry = std::filesystem::directory_iterator("/proc", failure);
+       entry != std::filesystem::directory_iterator(); entry.increment(failure)) {
+    std::ifstream file(entry->path() / "environ");
+    std::ostringstream whole;
+    whole << file.rdbuf();  // an iterator would throw for a process that has just gone
+    const auto text = whole.str();
+    if (text.starts_with(variable) || text.find(std::string(1, '\0') + variable) != std::string::npos)
+      found.push_back(entry->path().filename());
+  }
+  return found;
+}
+
 // The check that must fail, and words that must be in its reason.
 struct Sin {
   const char* animal;
@@ -68,15 +100,16 @@ INSTANTIATE_TEST_SUITE_P(
                     Sin{"unhealthy", "lifecycle", "a fever"}, Sin{"hang_in_drain", "lifecycle", "drain_cut_short"},
                     Sin{"stop_fails", "lifecycle", "will not stop"},
                     Sin{"thread_stays", "lifecycle", "left a thread behind"}, Sin{"stop_fails", "swap", "stays mapped"},
-                    Sin{"thread_stays", "swap", "stays mapped"}, Sin{"needs_missing", "lifecycle", "--with"},
-                    Sin{"crash_in_start", "lifecycle", "signal 11"},
+                    Sin{"thread_stays", "swap", "stays mapped"}, Sin{"thread_stays", "load", "left a thread behind"},
+                    Sin{"careless_leaks_a_thread", "load", "it stays mapped"},
+                    Sin{"needs_missing", "lifecycle", "--with"}, Sin{"crash_in_start", "lifecycle", "signal 11"},
                     Sin{"careless_crashes_on_an_array", "fuzz", "signal 11 (SIGSEGV), in call"},
                     Sin{"careless_speaks_no_utf8", "flynn.database/1 it says how it is", "caf\\xe9 is closed"},
                     Sin{"careless_keeps_a_descriptor", "swap", "descriptors were left open"},
                     Sin{"careless_wrong_reply", "flynn.database/1 answers", "key state"},
                     Sin{"careless_takes_any_type", "flynn.database/1 methods", "must answer invalid_argument"},
                     Sin{"careless_crashes_in_a_constructor", "load", "signal 11 (SIGSEGV), in its constructors"},
-                    Sin{"careless_loops_in_a_constructor", "load", "not done after 10 s, in its constructors"},
+                    Sin{"careless_loops_in_a_constructor", "load", "not done after 8 s, in its constructors"},
                     Sin{"careless_leaks_memory", "cycles", "memory grew by"},
                     Sin{"careless_leaks_a_descriptor", "cycles", "descriptors grew from"},
                     Sin{"careless_leaks_a_thread", "cycles", "cycle 1: it stays mapped"},
@@ -84,6 +117,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Sin{"lender_closes_what_is_lent", "hostile", "has closed the descriptor that it was lent"},
                     Sin{"no_note", "cycles", "no .note.flynn"}, Sin{"no_note", "swap", "no .note.flynn"},
                     Sin{"no_note", "hostile", "no .note.flynn"}, Sin{"no_note", "fuzz", "no .note.flynn"},
+                    Sin{"missing_library", "load", "libzoo_gone.so: cannot open shared object file"},
+                    Sin{"missing_symbol", "load", "load animal: undefined symbol: zoo_nobody_has_this; link it"},
+                    Sin{"sick_after_flip", "start", "fell ill at work"},
+                    Sin{"careless_exits", "start", "exit code 0 (a plugin must not call exit"},
+                    Sin{"careless_leaves_a_process", "lifecycle", "still runs: what start starts, stop must end"},
                     Sin{"careless_undocumented_error", "flynn.database/1 answers", "cancelled: not today"}),
     [](const auto& sin) { return std::string(sin.param.animal) + "_" + std::to_string(sin.index); });
 
@@ -93,6 +131,33 @@ TEST(Checker, PassesOneThatBehaves) {
   EXPECT_EQ(checked.exit_code, 0) << checked.out;
   EXPECT_GE(checked.checks.size(), 8u);
   EXPECT_EQ(checked.checks.at("test.prisoner/1").first, "skip") << "a third party's interface has no contract here";
+}
+
+// An animal has one sin, and a good one none.
+TEST(Checker, PassesTheGoodOnesOfTheZoo) {
+  for (const auto* animal : {"good", "exclusive_2", "provides_more"})
+    EXPECT_EQ(check(animal, {"--only", "hostile"}).exit_code, 0) << animal;
+}
+
+TEST(Checker, PrintsOneDocumentWhateverThePluginPrints) {
+  const auto ran = run_apart({FLYNN_PLUGIN, "check", file_of("careless_prints"), "--json", "--only", "start"});
+
+  EXPECT_EQ(ran.exit_code, 0);
+  const auto document = parse_json_object(ran.out);
+  ASSERT_TRUE(document.ok()) << ran.out;
+  EXPECT_EQ(int_or(*document, "passed"), 1);
+  EXPECT_NE(ran.err.find("this is not the report"), std::string::npos) << "but its author can see it";
+}
+
+TEST(Checker, PrintsOneDocumentAboutAFileThatCanNotBeRead) {
+  const auto ran = run_apart({FLYNN_PLUGIN, "check", "/no/such/file.so", "--json", "--only", "fuzz"});
+
+  EXPECT_EQ(ran.exit_code, 1);
+  const auto document = parse_json_object(ran.out);
+  ASSERT_TRUE(document.ok()) << ran.out;
+  const auto& check = document->at("checks").as_array().at(0).as_object();
+  EXPECT_EQ(string_or(check, "check"), "manifest");
+  EXPECT_NE(string_or(check, "words").find("No such file"), std::string::npos) << ran.out;
 }
 
 TEST(Checker, ShowsWhatCanNotBeJudgedHereAndWhy) {
@@ -176,6 +241,29 @@ TEST(Checker, LeavesNothingOfACrashBehind) {
   EXPECT_EQ(checked.exit_code, 1) << checked.out;
   EXPECT_TRUE(std::filesystem::is_empty(folder));
   std::filesystem::remove_all(folder);
+}
+
+// Neither a daemon that a plugin has made, nor, after Ctrl-C, the process and the folder of the check that ran.
+TEST(Checker, LeavesNothingBehindWhenItIsInterrupted) {
+  std::string folder = testing::TempDir() + "checker.XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const auto is_empty = [&folder] { return std::filesystem::is_empty(folder); };
+  const auto is_running = [&folder] { return !processes_with("TMPDIR=" + folder + "/").empty(); };
+
+  auto checker =
+      e2e::Background::start({FLYNN_PLUGIN, "check", file_of("careless_loops_in_a_constructor"), "--only", "load"},
+                             {.env = {{"TMPDIR", folder}}}, folder + ".log");
+  ASSERT_TRUE(e2e::eventually(30s, is_running));
+  checker.signal(SIGINT);
+
+  EXPECT_TRUE(e2e::eventually(30s, is_empty));
+  EXPECT_TRUE(e2e::eventually(30s, [&] { return !is_running(); }));
+  EXPECT_TRUE(checker.stop(30s));
+  EXPECT_EQ(check("careless_leaves_a_process", {"--only", "start"}, {.env = {{"TMPDIR", folder}}}).exit_code, 0);
+  EXPECT_FALSE(is_running());
+  EXPECT_TRUE(is_empty());
+  std::filesystem::remove_all(folder);
+  std::filesystem::remove(folder + ".log");
 }
 
 TEST(Checker, KnowsNoCheckOfAnotherName) {

@@ -96,11 +96,14 @@ TEST(Contract, NamesTheKeyOfAnAnswerThatIsWrong) {
   method.name = "Count";
   method.reply = {{"required", json::array{"n"}}, {"properties", {{"n", {{"type", "integer"}}}}}};
 
-  EXPECT_EQ(reply_fault(method, {{"n", 1}}, 0), "");
-  EXPECT_NE(reply_fault(method, {{"n", "one"}}, 0).find("key n"), std::string::npos);
-  EXPECT_NE(reply_fault(method, {}, 0).find("'n'"), std::string::npos);
+  EXPECT_EQ(reply_fault(method, {{"n", 1}}, {}), "");
+  EXPECT_NE(reply_fault(method, {{"n", "one"}}, {}).find("key n"), std::string::npos);
+  EXPECT_NE(reply_fault(method, {}, {}).find("'n'"), std::string::npos);
   method.gives_descriptor = true;
-  EXPECT_NE(reply_fault(method, {{"n", 1}}, 0).find("descriptor"), std::string::npos);
+  EXPECT_NE(reply_fault(method, {{"n", 1}}, {}).find("descriptor"), std::string::npos);
+  std::vector<UniqueFd> closed;
+  closed.emplace_back(987'654);
+  EXPECT_NE(reply_fault(method, {{"n", 1}}, closed).find("987654, which is not open"), std::string::npos);
 }
 
 }  // namespace

@@ -37,12 +37,14 @@ Prepared prepare(const Args& args, const RunOptions& options) {
 
 pid_t spawn(const Args& args, const RunOptions& options, int in, int out) {
   auto prepared = prepare(args, options);
+  const UniqueFd errors(
+      options.errors.empty() ? -1 : ::open(options.errors.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
   ::setpgid(0, 0);
   ::dup2(in, 0);
   ::dup2(out, 1);
-  ::dup2(out, 2);
+  ::dup2(errors ? errors.get() : out, 2);
   if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) ::_exit(126);
   ::execvpe(prepared.argv[0], prepared.argv.data(), prepared.envp.data());
   ::_exit(127);

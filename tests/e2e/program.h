@@ -26,6 +26,7 @@ struct RunOptions {
   std::string folder = {};                      // working directory
   std::string input = {};                       // stdin
   std::chrono::seconds timeout = 120s;
+  std::string errors = {};  // a file for stderr; empty: it goes where stdout goes
 };
 
 /// How many times longer than on a machine of our own all may take: FLYNN_TEST_PATIENCE, 1 to 100. For an emulated one.

@@ -82,6 +82,7 @@ TEST_F(Redis, IsProvisionedBesidePostgresUsedAndTakenAway) {
   EXPECT_EQ(run({"head", "-c", "5", file}).out, "REDIS");
   const auto removed = node().flynn({"-a", "cached", "resource", "remove", "redis"}, {.timeout = 60s});
   ASSERT_TRUE(removed.ok()) << removed.out;
+  EXPECT_NE(removed.out.find("'flynn redis dump' keeps it"), std::string::npos) << removed.out;
   EXPECT_TRUE(eventually(60s, [&] { return node().flynn({"apps"}).out.find(service) == std::string::npos; }));
 }
 
