@@ -48,12 +48,32 @@ bool is_truncated(const std::string& answer) { return (answer.at(2) & 0x02) != 0
 
 class DnsServerTest : public testing::Test {
  protected:
+  // A number that is free for UDP may be somebody's by TCP, of which the server would say nothing.
   void SetUp() override {
-    server_.emplace(DnsServerOptions{"127.0.0.1", 0, {}, std::chrono::milliseconds(100)},
-                    [](const std::string& service) { return view(service); });
-    ASSERT_TRUE(server_->start().ok());
+    for (int tries = 0; tries < 100; ++tries) {
+      server_.emplace(DnsServerOptions{"127.0.0.1", hold_tcp_port(), {}, std::chrono::milliseconds(100)},
+                      [](const std::string& service) { return view(service); });
+      if (server_->start()) return;
+    }
+    FAIL() << "no port is free for both";
   }
 
+  /// One that DnsTcp, which shares its port, can have all the same.
+  int hold_tcp_port() {
+    held_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ::setsockopt(held_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    ::setsockopt(held_.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(held_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    ::getsockname(held_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    return ntohs(address.sin_port);
+  }
+
+  UniqueFd held_;
   std::optional<DnsServer> server_;
 };
 

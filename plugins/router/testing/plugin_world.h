@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -153,16 +154,19 @@ class World {
     return FLYNN_OK;
   }
 
-  static void stream(std::vector<UniqueFd>& ours, flynn_reply* reply, std::string_view body) {
+  void stream(std::vector<UniqueFd>& ours, flynn_reply* reply, std::string_view body) {
     auto pair = make_stream();
     ours.push_back(std::move(pair->first));
+    watched_.notify_all();
     reply->set_body(reply, bytes(body));
     reply->add_fd(reply, pair->second.release());
   }
 
   // To every instance; one that has gone is forgotten.
   void tell(std::vector<UniqueFd>& streams, const std::string& line) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    // One that has read the routes may be about to open its watch; nothing is kept here for it until then.
+    watched_.wait_for(lock, std::chrono::seconds(20), [&] { return !streams.empty(); });
     std::erase_if(streams, [&](const UniqueFd& stream) {
       return !write_all(stream.get(), line + "\n", Deadline::after(std::chrono::seconds(5))).ok();
     });
@@ -171,6 +175,7 @@ class World {
 
   int listener_;
   std::mutex mutex_;
+  std::condition_variable watched_;           // a stream was opened
   std::vector<UniqueFd> routes_, instances_;  // of each instance
   std::string first_routes_, first_instances_;
   int watches_ = 0;
