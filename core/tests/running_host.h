@@ -15,8 +15,8 @@ namespace flynn::core {
 class RunningHost {
  public:
   using Slots = std::initializer_list<std::pair<const char*, const char*>>;
-  /// Slot -> animal of the zoo or the path of a file, more lines of the configuration, and more lines of its [core]. The listener "web" has
-  /// port 0, "range" three free ports from range_port() on.
+  /// Slot -> animal of the zoo or the path of a file, more lines of the configuration, and more lines of its [core].
+  /// The listener "web" has port 0, "range" three free ports from range_port() on.
   explicit RunningHost(Slots slots, const std::string& more = {}, const std::string& core = {});
   ~RunningHost();
   RunningHost(const RunningHost&) = delete;

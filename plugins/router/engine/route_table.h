@@ -21,8 +21,8 @@ struct Route {
   bool leader = false;       // only by the instance that leads the service
 };
 
-/// One instance of a service. Lives as long as a table, a connection or a pool knows it; the counters outlive every change of
-/// routes. Thread: the atomics [any], the rest constant.
+/// One instance of a service. Lives as long as a table, a connection or a pool knows it; the counters outlive every
+/// change of routes. Thread: the atomics [any], the rest constant.
 struct Backend {
   std::string service, id, addr;
   sockaddr_storage address{};
