@@ -143,24 +143,26 @@ bool HostAgent::adopt(const std::string& job_id) {
   auto job = std::make_shared<Job>();
   job->unit = std::move(record->unit);
   job->spec_document = std::move(record->spec_document);
-  const auto phase = job->unit.phase;
+  const bool down = job->unit.phase == Phase::down;
+  std::optional<MonitorId> monitor;
+  if (!down)
+    if (auto found = find_monitor(machine_.paths(), job_id); found && found->pid > 1) monitor = *found;
+  if (monitor) take_hold(job->unit);
   {
+    // From here on others read it, and only its own tasks change it; this one is the first of them.
     const std::lock_guard lock(mutex_);
     jobs_[job_id] = job;
+    if (monitor) queue_.post(job_id, [this, job, id = *monitor] { go_on_with(job, id); });
   }
-  if (phase == Phase::down) return true;
-  auto monitor = find_monitor(machine_.paths(), job_id);
-  if (monitor && monitor->pid > 1)
-    adopt_running(job, *monitor);
-  else if (read_exit_status(machine_.paths(), job_id))
+  if (down || monitor) return true;
+  if (read_exit_status(machine_.paths(), job_id))
     queue_.post(job_id, [this, job_id] { monitor_ended(job_id); });
   else
     post(job_id, {EventType::machine_restarted});
   return true;
 }
 
-void HostAgent::adopt_running(const JobPtr& job, const MonitorId& monitor) {
-  auto& unit = job->unit;
+void HostAgent::take_hold(JobUnit& unit) {
   const auto& id = unit.spec.id;
   if (auto claimed = machine_.claim(unit.spec, unit.address); !claimed)
     log_.error("adopted_job_without_its_address", {{"job", id}, {"error", claimed.error().message}});
@@ -174,8 +176,14 @@ void HostAgent::adopt_running(const JobPtr& job, const MonitorId& monitor) {
     unit.phase = Phase::created;
   else if (unit.phase != Phase::stopping)
     unit.phase = unit.up_at.empty() && has_checks(unit.spec) ? Phase::running : Phase::up;
+}
+
+void HostAgent::go_on_with(const JobPtr& job, const MonitorId& monitor) {
+  const auto& unit = job->unit;
+  const auto& id = unit.spec.id;
   watch_monitor(id, monitor);
   log_.info("job_adopted", {{"job", id}, {"app", unit.spec.app_name}, {"state", state_name(unit.phase)}});
+  const bool waits = unit.phase == Phase::created;
   if (waits && unit.spec.attach)
     arm(job, "attach", kAttachPatience, EventType::attach_overdue);
   else if (waits)
@@ -199,20 +207,21 @@ void HostAgent::want(const json::object& document, bool may_have_run) {
   if (!spec)
     return log_.error("job_spec_refused", {{"job", string_or(document, "id")}, {"error", spec.error().message}});
   const auto id = spec->id;
-  bool fresh = false;
+  JobPtr fresh;
   {
     const std::lock_guard lock(mutex_);
     auto& job = jobs_[id];
-    fresh = job == nullptr;
-    if (fresh) {
-      job = std::make_shared<Job>();
+    if (job == nullptr) {
+      fresh = job = std::make_shared<Job>();
       job->unit.spec = std::move(*spec);
       job->spec_document = document;
     }
   }
   if (fresh && may_have_run && ran_before(id)) {
-    const auto job = find(id);
-    job->unit.phase = Phase::running;
+    {
+      const std::lock_guard lock(mutex_);
+      fresh->unit.phase = Phase::running;
+    }
     return post(id, {EventType::machine_restarted});
   }
   post(id, {EventType::wanted});

@@ -73,7 +73,10 @@ class HostAgent {
   void adopt_all();
   /// False when there is no record of it.
   bool adopt(const std::string& job_id);
-  void adopt_running(const JobPtr& job, const MonitorId& monitor);
+  /// Its address is taken, and what it does found out, before anybody else knows of it.
+  void take_hold(JobUnit& unit);
+  /// A task of the job's own: its monitor may end at once.
+  void go_on_with(const JobPtr& job, const MonitorId& monitor);
   void follow_store();
   void want(const json::object& document, bool may_have_run);
   void take_specs(const RangeResult& all);
