@@ -238,6 +238,8 @@ Result<int> roll_back_plugin(Session& session, const Arguments& arguments) {
   if (!answer) return with_record(answer.error(), slot, "The present version serves on.");
   if (session.json()) return session.show(*answer), 0;
   print_swap(session.out(), as_object(*answer));
+  if (flag_of(as_object(*answer), "taken_back"))
+    (void)session.begin({{"take back what was under way in " + slot}, "", "it was never in force; swap it in again"});
   return session.done("");
 }
 

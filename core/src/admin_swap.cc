@@ -30,6 +30,7 @@ json::object document_of(const std::string& slot, const SwapOutcome& outcome) {
                         {"connections_moved", outcome.report.connections.moved},
                         {"connections_lost", outcome.report.connections.lost},
                         {"unmapped", outcome.report.unmapped}};
+  if (outcome.taken_back) document["taken_back"] = true;
   if (!outcome.report.unmapped) document["left_mapped_because"] = outcome.report.left_mapped_because;
   return document;
 }

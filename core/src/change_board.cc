@@ -131,6 +131,35 @@ std::optional<RunningChange> ChangeBoard::running(const std::string& slot) const
   return found->second;
 }
 
+std::int64_t ChangeBoard::take_back(const std::string& slot, const std::string& who) {
+  const std::lock_guard lock(mutex_);
+  const auto found = running_.find(slot);
+  if (found == running_.end()) return 0;
+  auto& change = found->second;
+  // A roll-back is no swap to be regretted: who asks twice for one wants it once.
+  if (change.action != "swap" && change.action != "configuration") return 0;
+  if (change.phase != "canary" && change.phase != "probation") return 0;
+  if (change.taken_back_by.empty()) change.taken_back_by = who.empty() ? "an operator" : who;
+  return change.id;
+}
+
+std::string ChangeBoard::taken_back_by(const std::string& slot) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = running_.find(slot);
+  return found == running_.end() ? std::string() : found->second.taken_back_by;
+}
+
+bool ChangeBoard::wait_for_end(const std::string& slot, std::int64_t id, const std::function<bool()>& wanted) {
+  std::unique_lock lock(mutex_);
+  const auto ended = [&] {
+    const auto found = running_.find(slot);
+    return found == running_.end() || found->second.id != id;
+  };
+  while (!ended_.wait_for(lock, kWantedInterval, ended))
+    if (wanted && !wanted()) return false;
+  return true;
+}
+
 std::deque<json::object> ChangeBoard::running_lines(const std::string& slot) const {
   const std::lock_guard lock(mutex_);
   std::deque<json::object> lines;

@@ -28,6 +28,7 @@ struct RunningChange {
   std::string phase = "begin";
   Clock::time_point began = Clock::now(), phase_began = Clock::now();
   std::chrono::milliseconds phase_limit{0};  ///< 0: the phase has no deadline of its own
+  std::string taken_back_by;                 ///< who wants it to go back; empty: nobody
   bool hushed = false;
   std::vector<json::object> untold;
 
@@ -66,6 +67,13 @@ class ChangeBoard {
   void hush(const std::string& slot, bool quiet);
   void end(const std::string& slot, const std::string& outcome);
   std::optional<RunningChange> running(const std::string& slot) const;
+
+  /// A swap or configuration that is on canary or probation is asked to go back, for `who`; its id. 0: none such runs.
+  std::int64_t take_back(const std::string& slot, const std::string& who);
+  /// Who asked that of the one that runs; empty: nobody.
+  std::string taken_back_by(const std::string& slot) const;
+  /// False when `wanted` (asked every 100 ms) ended the wait before the change has ended.
+  bool wait_for_end(const std::string& slot, std::int64_t id, const std::function<bool()>& wanted);
   /// As lines; `slot` empty: of all.
   std::deque<json::object> running_lines(const std::string& slot) const;
 

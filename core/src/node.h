@@ -54,6 +54,7 @@ struct SlotPlan {
 struct SwapOutcome {
   SwapReport report;
   json::object from, to;
+  bool taken_back = false;  ///< `from` was on canary or probation and never in force
 };
 
 /// At the begin of a phase; `limit` is its deadline, zero when it has none of its own.
@@ -146,6 +147,9 @@ class Node {
   Result<SwapOutcome> replace(SlotPlan& entry, const std::filesystem::path& file, SwapOptions options,
                               const std::string& why, SlotChange& change, const SwapProgress& progress);
   /// `choose` is asked once no other change of the slot runs.
+  std::string why_given_up(const SlotPlan& entry) const;
+  std::optional<Result<SwapOutcome>> outcome_of_taken_back(const std::string& slot, std::int64_t change,
+                                                           const SwapOptions& options);
   Result<SwapOutcome> change_version(SlotPlan& entry, const std::string& action, const FileChoice& choose,
                                      const SwapOptions& options, const SwapProgress& progress);
   Result<std::filesystem::path> file_of_previous(const std::string& slot);

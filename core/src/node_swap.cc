@@ -9,6 +9,8 @@ namespace flynn::core {
 namespace {
 
 constexpr const char* kConfigure = "configure";
+// A change's own entry is among the newest: what follows it at once is little.
+constexpr std::size_t kLastEntries = 16;
 
 // For the audit log: what never had any work was refused, the rest says itself that it was rolled back.
 std::string failure_text(const Error& error) {
@@ -84,6 +86,8 @@ void note_report(json::object& note, const SwapReport& report) {
   for (const auto& phase : report.phases) phases[phase.name] = phase.ms;
   note["phases"] = std::move(phases);
   note["total_ms"] = report.total_ms;
+  note["unmapped"] = report.unmapped;
+  if (!report.unmapped) note["left_mapped_because"] = report.left_mapped_because;
   if (!report.gate.empty()) note["gate"] = report.gate;
   if (report.back_ms > 0) note["back_ms"] = report.back_ms;
   const auto& connections = report.connections;
@@ -173,7 +177,7 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   Generation* fresh = next->get();
   Swap swap(*entry.slot, config_.core, options, log_,
             {enter, [&](bool quiet) { teller.hush(quiet); }, [&, fresh] { return record_pending(entry, *fresh); },
-             commit, [this] { return stopping_.load(); }});
+             commit, [&] { return why_given_up(entry); }});
   const auto swapped = swap.run(std::move(*next));
   outcome.report = std::move(swap.report());
   before.put_before(outcome.report.phases);
@@ -266,8 +270,45 @@ Result<std::filesystem::path> Node::file_of_previous(const std::string& slot) {
 Result<SwapOutcome> Node::roll_back(const std::string& slot, const SwapProgress& progress, const SwapOptions& options) {
   auto entry = known(slot);
   if (!entry) return entry.error();
+  if (const auto change = changes_.take_back(slot, options.who); change != 0)
+    if (auto back = outcome_of_taken_back(slot, change, options)) return *back;
   return change_version(
       **entry, "rollback", [&] { return file_of_previous(slot); }, options, progress);
+}
+
+std::string Node::why_given_up(const SlotPlan& entry) const {
+  if (stopping_) return "the node ends";
+  const auto who = changes_.taken_back_by(entry.config.slot);
+  return who.empty() ? who : who + " took it back";
+}
+
+// The change that was asked to go back says in the audit log what became of it. Nothing: its swap was in force by then,
+// and is gone back from like any other.
+std::optional<Result<SwapOutcome>> Node::outcome_of_taken_back(const std::string& slot, std::int64_t change,
+                                                               const SwapOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  const auto wanted = [&] { return !stopping_ && (!options.wanted || options.wanted()); };
+  if (!changes_.wait_for_end(slot, change, wanted))
+    return Error{Code::cancelled, stopping_ ? "the node is ending" : "the operator left; what was asked is done"};
+  json::object entry;
+  for (const auto& line : history_->last(slot, kLastEntries))
+    if (int_or(line.as_object(), "change") == change) entry = line.as_object();
+  if (string_or(entry, "outcome").starts_with(kRolledBack)) {
+    SwapOutcome outcome;
+    outcome.taken_back = true;
+    for (const auto& [member, place] : {std::pair{"to", &outcome.from}, std::pair{"from", &outcome.to}})
+      if (const auto* version = find_object(entry, member)) *place = *version;
+    outcome.report.total_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+    outcome.report.unmapped = bool_or(entry, "unmapped");
+    outcome.report.left_mapped_because = string_or(entry, "left_mapped_because");
+    return outcome;
+  }
+  if (string_or(entry, "action") == "swap") return std::nullopt;
+  return Error{Code::conflict, "the configuration of " + slot +
+                                   " was in force before it could be taken back: give it the one it had before "
+                                   "('flynn plugin history " +
+                                   slot + "' has when it was changed)"};
 }
 
 Result<bool> Node::apply_config(SlotPlan& entry, const std::string& config_json, const SwapOptions& options,

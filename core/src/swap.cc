@@ -170,11 +170,15 @@ Result<void> Swap::until_work(Generation& old, Generation& next) {
   return options_.canary_permille > 0 ? canary(old, next) : Result<void>{};
 }
 
+Result<void> Swap::not_given_up(const char* when) {
+  const auto why = hooks_.given_up ? hooks_.given_up() : std::string();
+  if (why.empty()) return {};
+  breached_ = Clock::now();
+  return Error{Code::cancelled, why + " during the " + when};
+}
+
 Result<void> Swap::look_at(const char* when) {
-  if (hooks_.stopping && hooks_.stopping()) {
-    breached_ = Clock::now();
-    return Error{Code::cancelled, "the node ends during the " + std::string(when)};
-  }
+  if (auto on = not_given_up(when); !on) return on;
   const auto breach = gate_->look();
   report_.gate = gate_->figures();
   if (!breach) return {};
@@ -182,10 +186,10 @@ Result<void> Swap::look_at(const char* when) {
   return Error{Code::failed_precondition, std::string(when) + ": " + *breach};
 }
 
-// False when the node ends.
+// False when the new one is given up.
 bool Swap::pause(Milliseconds span) const {
   for (const auto end = after(span); !end.passed();) {
-    if (hooks_.stopping && hooks_.stopping()) return false;
+    if (hooks_.given_up && !hooks_.given_up().empty()) return false;
     ::poll(nullptr, 0, end.left_ms(static_cast<int>(kPauseSlice.count())));
   }
   return true;
@@ -205,6 +209,7 @@ Result<void> Swap::canary(Generation& old, Generation& next) {
         breached_ = Clock::now();
         return Error{Code::failed_precondition, "canary: the version in force ended: " + *gone};
       }
+      if (auto on = not_given_up("canary"); !on) return on;
       if (!look.passed() && !end.passed()) continue;
       if (auto well = look_at("canary"); !well) return well;
       look = after(patience_.probation_interval);

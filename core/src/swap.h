@@ -56,8 +56,9 @@ struct SwapHooks {
   /// After probation, before the old one ends: from here on the new one is in force, durably. An error brings the old
   /// one back.
   std::function<Result<void>()> commit;
-  /// True when the node ends: the old one is back in force, for the next boot.
-  std::function<bool()> stopping;
+  /// Why the new one, on canary or probation, is given up now, as the beginning of a sentence ("the node ends"); empty:
+  /// it is not. Asked every 100 ms at least.
+  std::function<std::string()> given_up;
 };
 
 /// Replaces slot.current() with `next`, which is created and configured but not started. On an error before the flip or
@@ -86,6 +87,7 @@ class Swap {
   Result<void> flip(Generation& old, Generation& next);
   Result<void> probation(ConnectionPump& pump);
   Result<void> look_at(const char* when);
+  Result<void> not_given_up(const char* when);
   bool pause(Milliseconds span) const;
   void hand_back(Generation& next, Generation& old);
   void undo(std::unique_ptr<Generation> next);
