@@ -32,7 +32,7 @@ void serve(Peer& peer) {
       const bool events = head.starts_with("GET /stream/events ");
       peer.send(std::string("HTTP/1.1 200 OK\r\nContent-Type: ") + (events ? "text/event-stream" : "text/plain") +
                 "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
-      peer.read_to_end();
+      while (!peer.at_end()) continue;
       return;
     }
     if (head.find("Upgrade: websocket") == std::string::npos) {
@@ -139,7 +139,11 @@ TEST_F(RouterHandOver, ReadersOfStreamsThatHaveLeftHoldUpNoSwap) {
   auto next = active();
   old->run(old->vt->quiesce);
 
-  EXPECT_EQ(pump(*old, *next), 0u);
+  // What may move later holds up the core's pump.
+  const auto deadline = Deadline::after(std::chrono::milliseconds(kSoonMs));
+  const auto left = [&] { return int_or(old->hand_over(1000, 20).parsed(), "left", -1); };
+  while (!deadline.passed() && left() != 0) continue;
+  EXPECT_EQ(left(), 0);
   old->drain(kNotWaitedForMs);
 
   EXPECT_TRUE(world_.logged("drain_cut_off").empty());
