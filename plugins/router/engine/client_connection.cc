@@ -45,6 +45,8 @@ void ClientConnection::on_events(std::uint32_t events) {
   // In a tunnel what came before a hang-up is still to be passed on.
   if (socket_.broken && (state_ == State::kServing || state_ == State::kDialing || state_ == State::kFlushing))
     return break_off(TcpEnd::kClientReset);
+  if (socket_.peer_closed) mind_half_close();
+  if (state_ == State::kClosed) return;
   if (!socket_.out.empty() && socket_.writable && !socket_.flush(loop_.blocks)) return break_off(TcpEnd::kClientReset);
   resume();
 }
@@ -88,6 +90,7 @@ void ClientConnection::on_timer() {
       return;
     case State::kServing:
       if (exchange_->upstream == nullptr) return fail(503, "No process of the app is up");
+      if (streams_to_half_closed()) return mind_half_close();
       return fail(504, "The app's process did not answer in time");
     case State::kDialing:
       // A connection on its way has a time-out of its own.
@@ -100,6 +103,7 @@ void ClientConnection::on_timer() {
 
 void ClientConnection::on_drain() {
   if (state_ == State::kHead && pending_.empty()) loop_.wheel.arm(*this, loop_.settings.drain_idle_ms);
+  mind_half_close();
 }
 
 void ClientConnection::write_log() {

@@ -74,6 +74,8 @@ struct Exchange {
   BodyFraming to_client;
   BodyReader response_body;
   int status = 0;
+  bool event_stream = false;        // it has no end of its own
+  std::int64_t response_at_ms = 0;  // when the last byte of it came
   // For the log.
   std::int64_t started_ms = 0;
   std::uint64_t bytes = 0;
@@ -176,6 +178,12 @@ class ClientConnection final : public EventTarget, public TimerNode {
   void finish_exchange();
   void next_request();
   void fail(int status, const char* reason);
+
+  // client_half_close.cc: the client has ended its side before the answer has
+  [[nodiscard]] bool streams_to_half_closed() const;
+  /// Ends the stream if nobody is thought to read it, else looks again later. What is told: that the client's end, a
+  /// byte of the answer, the time-out or the drain has come. The connection may be closed afterwards.
+  void mind_half_close();
 
   // client_tunnel.cc
   void begin_tunnel(std::string_view head, std::string_view early);

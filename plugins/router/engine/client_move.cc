@@ -16,7 +16,8 @@ bool ClientConnection::can_move() const {
 
 bool ClientConnection::may_move_later() const {
   return !secure_ && (state_ == State::kHead || state_ == State::kDialing || state_ == State::kTunnel ||
-                      state_ == State::kAdopted || (state_ == State::kServing && exchange_->client_keep_alive));
+                      state_ == State::kAdopted ||
+                      (state_ == State::kServing && exchange_->client_keep_alive && !socket_.peer_closed));
 }
 
 MovingConnection ClientConnection::let_go() {

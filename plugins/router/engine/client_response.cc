@@ -4,12 +4,23 @@
 
 #include "engine/client_connection.h"
 #include "engine/sticky_cookie.h"
+#include "http/chars.h"
 #include "http/error_page.h"
 
 namespace flynn::router {
 namespace {
 
 constexpr int kTurnsMax = 4;
+
+bool is_event_stream(const ResponseHead& head) {
+  if (head.has_length) return false;
+  for (std::size_t i = 0; i < head.count; ++i) {
+    const auto& field = head.fields[i];
+    if (equals_ignoring_case(field.name, "content-type"))
+      return equals_ignoring_case(trim_ows(field.value.substr(0, field.value.find(';'))), "text/event-stream");
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -51,6 +62,7 @@ bool ClientConnection::pump_response_once() {
 
 bool ClientConnection::take_response(char* bytes, std::size_t size) {
   exchange_->response_begun = true;
+  exchange_->response_at_ms = loop_.monotonic_ms;
   loop_.wheel.arm(*this, loop_.settings.stream_timeout_ms);
   if (exchange_->head_done) return forward_response_body({}, bytes, size);
   auto& pending = exchange_->upstream->pending;
@@ -110,6 +122,7 @@ bool ClientConnection::pass_response_head(const ResponseHead& head, char* rest, 
       (exchange.expects_continue && !exchange.body_begun))
     exchange.client_keep_alive = false;
   exchange.response_body.start(framing);
+  exchange.event_stream = is_event_stream(head);
 
   ResponseContext context;
   context.framing = exchange.to_client;
@@ -139,7 +152,10 @@ bool ClientConnection::forward_response_body(std::string_view head, char* bytes,
   exchange.bytes += step.produced;
   loop_.counters.bytes_out.add(head.size() + step.produced);
   if (step.consumed < size) exchange.upstream_reusable = false;
-  if (done) finish_exchange();
+  if (done)
+    finish_exchange();
+  else if (socket_.peer_closed)
+    mind_half_close();
   return !done;
 }
 

@@ -165,7 +165,11 @@ void LoopThread::set_draining(bool draining) {
     loop_.draining = draining;
     if (!draining) return;
     loop_.hand_over.end();
-    for (auto* client = loop_.clients; client != nullptr; client = client->next()) client->on_drain();
+    for (auto* client = loop_.clients; client != nullptr;) {
+      auto* next = client->next();  // the drain may end it
+      client->on_drain();
+      client = next;
+    }
   });
 }
 

@@ -18,8 +18,9 @@ struct Settings {
   std::uint32_t stream_timeout_ms = 600'000;  // without a byte in either direction, also before the first one
   std::uint32_t tunnel_timeout_ms = 3'600'000;
   std::uint32_t wait_backend_ms = 5'000;
-  std::uint32_t drain_idle_ms = 2'000;  // idle for so long, a draining router closes a connection
-  std::size_t connections_max = 0;      // a thread; 0: what the descriptor limit allows
+  std::uint32_t half_closed_idle_ms = 10'000;  // so long a client that has ended its side is believed to read a stream
+  std::uint32_t drain_idle_ms = 2'000;         // idle for so long, a draining router closes a connection
+  std::size_t connections_max = 0;             // a thread; 0: what the descriptor limit allows
   bool trust_forwarded = false;
   bool log_requests = false;
 };

@@ -1,6 +1,8 @@
 #include "engine/socket.h"
 
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -152,6 +154,11 @@ bool Socket::flush(BlockPool& pool) {
     out.consume(pool, static_cast<std::size_t>(put));
   }
   return true;
+}
+
+bool Socket::has_unsent() const {
+  int queued = 0;
+  return !out.empty() || (::ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0);
 }
 
 void Socket::close(BlockPool& pool) {

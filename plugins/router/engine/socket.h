@@ -70,6 +70,8 @@ struct Socket {
   bool send(BlockPool& pool, std::initializer_list<std::string_view> parts);
   /// Sends what was kept. False when the connection is gone.
   bool flush(BlockPool& pool);
+  /// There are bytes that the peer has not acknowledged.
+  [[nodiscard]] bool has_unsent() const;
   void close(BlockPool& pool);
   /// The close that follows is a reset, so that the peer can't take a part for the whole.
   void reset_on_close() const;

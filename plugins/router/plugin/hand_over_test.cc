@@ -25,9 +25,16 @@ const std::string kUpgrade =
 const std::string kSwitch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 constexpr int kSoonMs = 5'000;
 
-/// Echoes requests, or the bytes of a tunnel.
+/// Answers requests, streams events and chunks that never end, or echoes the bytes of a tunnel.
 void serve(Peer& peer) {
   for (std::string head; !(head = peer.read_head()).empty();) {
+    if (head.starts_with("GET /stream/")) {
+      const bool events = head.starts_with("GET /stream/events ");
+      peer.send(std::string("HTTP/1.1 200 OK\r\nContent-Type: ") + (events ? "text/event-stream" : "text/plain") +
+                "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+      while (!peer.at_end()) continue;
+      return;
+    }
     if (head.find("Upgrade: websocket") == std::string::npos) {
       peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
       continue;
@@ -116,6 +123,31 @@ TEST_F(RouterHandOver, EverythingGoesOnInTheNewInstanceAndTheOldOneCanBeUnloaded
   }
   half.send(kGet.substr(20));
   EXPECT_EQ(half.read_answer().status, 200);
+  next->stop();
+}
+
+TEST_F(RouterHandOver, ReadersOfStreamsThatHaveLeftHoldUpNoSwap) {
+  constexpr int kNotWaitedForMs = 20'000;
+  auto old = active();
+  for (const std::string path : {"/stream/events", "/stream/plain"}) {
+    auto client = Peer::connect(port_);
+    client.send("GET " + path + " HTTP/1.1\r\nHost: one.test\r\n\r\n");
+    ASSERT_TRUE(client.read_head().starts_with("HTTP/1.1 200 "));
+    ASSERT_EQ(client.read_exactly(10), "5\r\nfirst\r\n");
+    client.close();
+  }
+  auto next = active();
+  old->run(old->vt->quiesce);
+
+  // What may move later holds up the core's pump.
+  const auto deadline = Deadline::after(std::chrono::milliseconds(kSoonMs));
+  const auto left = [&] { return int_or(old->hand_over(1000, 20).parsed(), "left", -1); };
+  while (!deadline.passed() && left() != 0) continue;
+  EXPECT_EQ(left(), 0);
+  old->drain(kNotWaitedForMs);
+
+  EXPECT_TRUE(world_.logged("drain_cut_off").empty());
+  old->stop();
   next->stop();
 }
 

@@ -39,6 +39,7 @@ Settings read_settings(const json::object& config) {
   set("stream_timeout_ms", settings.stream_timeout_ms);
   set("tunnel_timeout_ms", settings.tunnel_timeout_ms);
   set("wait_backend_ms", settings.wait_backend_ms);
+  set("half_closed_idle_ms", settings.half_closed_idle_ms);
   set("drain_idle_ms", settings.drain_idle_ms);
   settings.trust_forwarded = bool_or(config, "trust_forwarded");
   settings.log_requests = bool_or(config, "access_log", true);
