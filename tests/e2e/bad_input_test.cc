@@ -164,8 +164,20 @@ TEST_F(BadInput, AConfigurationThatTheSchemaRefusesNamesTheKey) {
   EXPECT_NE(judged.out.find("bridge"), std::string::npos) << judged.out;
 }
 
-TEST_F(BadInput, APortInUseIsNamedWithItsHolder) {
+TEST_F(BadInput, ADataDirInUseIsNamedWithItsKeeper) {
   const auto second = run({FLYNN_HOST_PROGRAM, "run", "--config", node().root() + "/flynn.toml"}, {.timeout = 20s});
+
+  EXPECT_GT(second.exit_code, 0) << second.out;
+  EXPECT_NE(second.out.find("is in use by another flynn-host (its keeper is pid "), std::string::npos) << second.out;
+  EXPECT_TRUE(node().healthy());
+}
+
+TEST_F(BadInput, APortInUseIsNamedWithItsHolder) {
+  const std::string config = node().root() + "/second.toml";
+  run({"bash", "-c", R"sed(sed -E 's/^(data_dir|run_dir) = "(.*)"$/\1 = "\2-second"/' flynn.toml > second.toml)sed"},
+      {.folder = node().root()});
+
+  const auto second = run({FLYNN_HOST_PROGRAM, "run", "--config", config}, {.timeout = 20s});
 
   EXPECT_GT(second.exit_code, 0) << second.out;
   EXPECT_NE(second.out.find("the port is held by flynn-host"), std::string::npos) << second.out;
