@@ -33,6 +33,18 @@ struct SlotStatus {
 
 class NodeInterface;
 
+/// Which state of a file a digest is of: every write and every exchange of the file changes one of these.
+struct KnownFile {
+  std::uint64_t inode = 0, device = 0;
+  std::int64_t size = 0, changed_s = 0, changed_ns = 0;
+  std::string digest;  ///< empty: not to be relied on
+
+  bool is_as(const KnownFile& other) const {
+    return inode == other.inode && device == other.device && size == other.size && changed_s == other.changed_s &&
+           changed_ns == other.changed_ns;
+  }
+};
+
 struct SlotPlan {
   PluginConfig config;
   std::string file_config;  // config.config_json as the file has it
@@ -46,6 +58,7 @@ struct SlotPlan {
   std::atomic<std::chrono::steady_clock::time_point> retry_at{};
   std::atomic<bool> quarantined{false};  // crashed too often: not started until the operator says so
   std::string note;                      // what the operator should know of how it came to be; under Node::mutex_
+  KnownFile configured;                  // the configured file when it was read last; by the holder of lifecycle()
   json::object signature;                // of the newest generation; under Node::mutex_
   std::string judged_digest;             // of the file whose signature was told of last; under Node::mutex_
   std::string told_outcome;              // what the audit log knows of its starts; under lifecycle()
@@ -159,10 +172,11 @@ class Node {
   PlanInput plan_input(const SlotPlan& entry, const Generation* old, const std::filesystem::path& file) const;
   SwapOptions filled_in(SwapOptions options) const;
   Result<void> record_pending(SlotPlan& entry, const Generation& next);
-  /// Durable: `next` is in force. An error: the record is as it was. `also` changes the record in the same write.
+  /// Durable: `next`, which was read from `file`, is in force. An error: the record is as it was. `also` changes the
+  /// record in the same write.
   using RecordChange = std::function<void(SlotRecord& record)>;
-  Result<void> record_commit(SlotPlan& entry, const RecordedVersion& next, const RecordedVersion* old,
-                             const RecordChange& also = {});
+  Result<void> record_commit(SlotPlan& entry, const RecordedVersion& next, const std::filesystem::path& file,
+                             const RecordedVersion* old, const RecordChange& also = {});
   /// What a boot goes back to when a swap to `next` (empty: none) does not last. Saved with the next record; false:
   /// it was known.
   bool record_in_force(SlotPlan& entry, const RecordedVersion& running, const std::filesystem::path& next);

@@ -1,13 +1,36 @@
 // What of a change is made durable, and when: before anybody is told of it
 // (docs/decisions/0025-recorded-before-told.md).
+#include <sys/stat.h>
+
+#include <ctime>
+
 #include "node.h"
 #include "runtime_config.h"
 
 namespace flynn::core {
 namespace {
 
+bool same_file(const std::filesystem::path& one, const std::filesystem::path& other) {
+  std::error_code failure;
+  return std::filesystem::equivalent(one, other, failure);
+}
+
+// A file whose facts are the same was not changed, unless that was so short ago that its times can't tell.
+std::string digest_of_known(KnownFile& known, const std::filesystem::path& file) {
+  constexpr std::int64_t kTellApartSeconds = 2;
+  struct stat facts {};
+  if (::stat(file.c_str(), &facts) != 0) return {};
+  const KnownFile now{facts.st_ino, facts.st_dev, facts.st_size, facts.st_ctim.tv_sec, facts.st_ctim.tv_nsec, {}};
+  if (!known.digest.empty() && now.is_as(known)) return known.digest;
+  auto digest = digest_of_file(file).value_or("");
+  known = now;
+  if (facts.st_ctim.tv_sec + kTellApartSeconds < ::time(nullptr)) known.digest = digest;
+  return digest;
+}
+
 // Digests only where the sizes allow it: this is read at every swap.
-std::string digest_if_equal(const std::filesystem::path& one, const std::filesystem::path& other) {
+std::string digest_if_equal(KnownFile& known, const std::filesystem::path& one, const std::filesystem::path& other) {
+  if (same_file(one, other)) return digest_of_known(known, one);
   std::error_code failure;
   const auto size = std::filesystem::file_size(one, failure);
   if (failure || size != std::filesystem::file_size(other, failure) || failure) return {};
@@ -20,7 +43,7 @@ std::string digest_if_equal(const std::filesystem::path& one, const std::filesys
 // A file that was replaced where the configuration names it would otherwise boot instead of the version that it failed
 // to follow.
 bool Node::record_in_force(SlotPlan& entry, const RecordedVersion& running, const std::filesystem::path& next) {
-  const auto configured = next.empty() ? std::string() : digest_if_equal(entry.config.path, next);
+  const auto configured = next.empty() ? std::string() : digest_if_equal(entry.configured, entry.config.path, next);
   const auto known = [&] {
     const std::lock_guard lock(mutex_);
     auto& record = record_.slot(entry.config.slot);
@@ -68,10 +91,11 @@ Result<void> Node::record_pending(SlotPlan& entry, const Generation& next) {
   return record_.save();
 }
 
-Result<void> Node::record_commit(SlotPlan& entry, const RecordedVersion& next, const RecordedVersion* old,
-                                 const RecordChange& also) {
+Result<void> Node::record_commit(SlotPlan& entry, const RecordedVersion& next, const std::filesystem::path& file,
+                                 const RecordedVersion* old, const RecordChange& also) {
   // What the record names must be whole after a power cut. Slow, so nobody waits for it at the lock.
-  const auto configured = digest_of_file(entry.config.path).value_or("");
+  const auto configured =
+      same_file(entry.config.path, file) ? next.digest : digest_of_file(entry.config.path).value_or("");
   if (auto synced = sync_staged(next.path); !synced) return synced.error();
   if (old != nullptr)
     if (auto synced = sync_staged(old->path); !synced) return synced.error();

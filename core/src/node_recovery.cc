@@ -177,7 +177,7 @@ Result<SwapOutcome> Node::install(SlotPlan& entry, const std::filesystem::path& 
   lift_quarantine(entry);
   const auto version = recorded(*entry.slot->current());
   // What was in force may have crashed: it is no version to go back to unless it once ran well.
-  const auto recorded_well = record_commit(entry, version, nullptr, [](SlotRecord& record) {
+  const auto recorded_well = record_commit(entry, version, file, nullptr, [](SlotRecord& record) {
     record.previous = version_before(record, record.crashed_digest);
   });
   if (!recorded_well)

@@ -151,7 +151,7 @@ Result<SwapOutcome> Node::replace(SlotPlan& entry, const std::filesystem::path& 
   before.end("configure");
   // Probation has passed: what is left is the end of the old one. Recorded before anybody hears of it.
   const auto commit = [&]() -> Result<void> {
-    auto recorded = record_commit(entry, next_version, &old_version, [&](SlotRecord& record) {
+    auto recorded = record_commit(entry, next_version, file, &old_version, [&](SlotRecord& record) {
       // A swap of the same version changes its configuration: the version to go back to stays.
       if (old_version.digest != next_version.digest) record.previous = old_version;
       if (why == kConfigure) note_config(record, entry.config.config_json, entry.file_config);

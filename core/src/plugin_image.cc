@@ -86,6 +86,8 @@ Result<StagedFile> stage_plugin(const std::filesystem::path& source, const std::
     return digest.error().context("copy " + source.string() + " to " + temporary.string());
   }
   ::fchmod(out.get(), 0555);  // a cage's user may read it, though not reach it
+  // The disk begins now, so that the commit's sync hardly waits; what this says does not matter.
+  (void)::sync_file_range(out.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
   StagedFile staged{folder / (std::to_string(generation) + "-" + digest->substr(0, 12) + ".so"), *digest};
   if (::rename(temporary.c_str(), staged.path.c_str()) != 0) return errno_error(errno, "rename " + temporary.string());
   if (auto copied = copy_signature(source, staged.path); !copied) {
